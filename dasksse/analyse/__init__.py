@@ -1,0 +1,1 @@
+"""Displacements, diffusion, conductivity and Arrhenius fits of finished trajectories."""

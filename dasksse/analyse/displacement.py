@@ -1,0 +1,144 @@
+"""From unwrapped trajectories to displacements free of box noise and drift."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dasksse.errors import AnalysisError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+CONSTANT_CELL_A = 1e-8
+"""Cells that differ by less than this [Å] count as one."""
+
+
+def to_displacements(
+    positions: NDArray[np.floating],
+    cells: NDArray[np.floating],
+    *,
+    masses: NDArray[np.floating] | None = None,
+) -> NDArray[np.float64]:
+    """Positions in one fixed frame, so that their differences are displacements.
+
+    Parameters
+    ----------
+    positions
+        Unwrapped positions [Å], shape ``(frame, atom, xyz)``. With a variable cell they must
+        be lattice-consistent: unwrapped fractions times the cell of the same frame.
+    cells
+        Cell vectors as rows [Å], shape ``(frame, lattice, xyz)``, or ``(lattice, xyz)`` for a
+        cell that never changes.
+    masses
+        Masses [u], shape ``(atom,)``. When given, the centre of mass of all atoms is held
+        where it was in the first frame.
+
+    Returns
+    -------
+    NDArray[np.float64]
+        Positions [Å], shape ``(frame, atom, xyz)``.
+
+    Raises
+    ------
+    AnalysisError
+        If shapes do not match, a value is not finite or a cell has no volume.
+
+    Notes
+    -----
+    A constant cell leaves positions as they are. A variable cell maps them to fractions and
+    back with the mean cell: fractions times the frame's own cell would add the breathing of
+    the box, multiplied by the number of boxes an ion has crossed.
+    """
+    _check_positions(positions)
+    boxes = np.broadcast_to(cells, (len(positions), 3, 3)) if np.ndim(cells) == 2 else cells  # noqa: PLR2004 - one cell for all frames
+    if boxes.shape != (len(positions), 3, 3):
+        msg = (
+            f"cells have shape {np.shape(cells)}, positions need ({len(positions)}, 3, 3) "
+            "or (3, 3)"
+        )
+        raise AnalysisError(msg)
+    fixed = np.asarray(positions, dtype=np.float64)
+    if np.ptp(boxes, axis=0).max() > CONSTANT_CELL_A:
+        fixed = _in_mean_cell(fixed, np.asarray(boxes, dtype=np.float64))
+    if masses is None:
+        return fixed
+    return remove_drift(fixed, weights=masses)
+
+
+def remove_drift(
+    positions: NDArray[np.floating],
+    *,
+    mask: NDArray[np.bool_] | None = None,
+    weights: NDArray[np.floating] | None = None,
+) -> NDArray[np.float64]:
+    """Subtract the motion of the centre of some atoms from every atom.
+
+    Parameters
+    ----------
+    positions
+        Unwrapped positions [Å], shape ``(frame, atom, xyz)``.
+    mask
+        Atoms that define the centre, as a rule the framework, shape ``(atom,)``. None, or a
+        mask without a single atom, takes all atoms.
+    weights
+        Weight of each atom, as a rule its mass [u], shape ``(atom,)``; equal when None.
+
+    Returns
+    -------
+    NDArray[np.float64]
+        Positions [Å], equal to the given ones in the first frame, shape
+        ``(frame, atom, xyz)``.
+
+    Raises
+    ------
+    AnalysisError
+        If shapes do not match, a value is not finite or the weights sum to nothing.
+    """
+    _check_positions(positions)
+    n_atoms = positions.shape[1]
+    chosen = np.ones(n_atoms, dtype=bool) if mask is None else np.asarray(mask, dtype=bool)
+    weight = np.ones(n_atoms) if weights is None else np.asarray(weights, dtype=float)
+    if chosen.shape != (n_atoms,) or weight.shape != (n_atoms,):
+        msg = (
+            f"mask {chosen.shape} and weights {weight.shape} must each have one value for "
+            f"each of {n_atoms} atoms"
+        )
+        raise AnalysisError(msg)
+    if chosen.any():
+        weight = np.where(chosen, weight, 0.0)
+    total = weight.sum()
+    if not total > 0.0:
+        msg = f"the weights of the drift atoms sum to {total}, need more than 0"
+        raise AnalysisError(msg)
+    centre = np.einsum("fax,a->fx", positions, weight / total, dtype=np.float64)
+    return np.asarray(positions - (centre - centre[0])[:, None, :], dtype=np.float64)
+
+
+def _check_positions(positions: NDArray[np.floating]) -> None:
+    """Refuse arrays that are no trajectory."""
+    if positions.ndim != 3 or positions.shape[-1] != 3 or 0 in positions.shape:  # noqa: PLR2004 - (frame, atom, xyz)
+        msg = (
+            f"positions have shape {positions.shape}, need (frame, atom, 3) with no empty axis"
+        )
+        raise AnalysisError(msg)
+    finite = np.isfinite(positions).all(axis=(1, 2))
+    if not finite.all():
+        msg = (
+            f"positions are not finite in {np.count_nonzero(~finite)} of {len(finite)} frames, "
+            f"first in frame {int(np.argmin(finite))}: leave padding and blown-up frames out"
+        )
+        raise AnalysisError(msg)
+
+
+def _in_mean_cell(
+    positions: NDArray[np.float64], cells: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Unwrapped fractions times the mean cell [Å]."""
+    volumes = np.abs(np.linalg.det(cells))
+    if not np.all(volumes > 0.0):
+        msg = f"the cell of frame {int(np.argmin(volumes > 0.0))} has no volume"
+        raise AnalysisError(msg)
+    to_mean = np.linalg.inv(cells) @ cells.mean(axis=0)
+    return np.asarray(np.einsum("fax,fxy->fay", positions, to_mean))

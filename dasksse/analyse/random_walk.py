@@ -1,0 +1,115 @@
+"""How well a random walk of finite length fixes its own diffusion coefficient."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def msd_covariance(
+    lags: NDArray[np.int64], n_frames: int, *, step_variance: float, noise_variance: float
+) -> NDArray[np.float64]:
+    """Exact covariance of the time-averaged MSD of one walker along one axis.
+
+    The walker takes independent Gaussian steps and rattles about its path like an ion in its
+    cage: ``x(k) = sum of steps + noise(k)``.
+
+    Parameters
+    ----------
+    lags
+        Lags [frames], each in ``1 .. n_frames - 1``, shape ``(lag,)``.
+    n_frames
+        Length of the walk [frames].
+    step_variance
+        Variance of a step between two frames [Å²], ``2 D dt``, at least 0.
+    noise_variance
+        Variance of the rattling [Å²], at least 0; uncorrelated between frames.
+
+    Returns
+    -------
+    NDArray[np.float64]
+        Covariance [Å⁴], shape ``(lag, lag)``.
+
+    Notes
+    -----
+    Two displacements over ``[k, k+m]`` and ``[l, l+n]`` have the covariance ``c = step_variance
+    × overlap + noise_variance × (coincident ends - opposite ends)``, and for Gaussian motion
+    their squares have ``2 c²`` (Michalet, doi:10.1103/PhysRevE.82.041914). ``c`` depends on
+    ``k - l`` only, so the double sum over origins is a single one: O(lags² × longest lag).
+    """
+    size = len(lags)
+    covariance = np.empty((size, size))
+    for row in range(size):
+        for column in range(row, size):
+            short, long = int(lags[row]), int(lags[column])
+            shift = np.arange(-short, long + 1)
+            overlap = np.minimum(shift + short, long) - np.maximum(shift, 0)
+            ends = (
+                (shift == 0).astype(float)
+                + (shift == long - short)
+                - (shift == long)
+                - (shift == -short)
+            )
+            c = step_variance * np.maximum(overlap, 0) + noise_variance * ends
+            n_short, n_long = n_frames - short, n_frames - long
+            pairs = np.minimum(n_short, n_long + shift) - np.maximum(0, shift)
+            total = 2.0 * np.sum(np.maximum(pairs, 0) * c**2) / (n_short * n_long)
+            covariance[row, column] = covariance[column, row] = total
+    return covariance
+
+
+def slope_weights(lags: NDArray[np.floating] | NDArray[np.integer]) -> NDArray[np.float64]:
+    """Weights ``w`` for which ``w · y`` is the least-squares slope of ``y`` against the lags.
+
+    Parameters
+    ----------
+    lags
+        Two or more different lags, shape ``(lag,)``.
+
+    Returns
+    -------
+    NDArray[np.float64]
+        Weights in one over the unit of the lags, shape ``(lag,)``.
+    """
+    centred = lags - np.mean(lags)
+    return np.asarray(centred / np.sum(centred**2))
+
+
+def slope_error(
+    lags: NDArray[np.int64], msd_xyz: NDArray[np.float64], n_frames: int, n_walkers: int
+) -> float:
+    """Standard error of the least-squares MSD slope of independent random walkers.
+
+    Parameters
+    ----------
+    lags
+        Lags [frames] of the fit, shape ``(lag,)``.
+    msd_xyz
+        MSD along each axis at these lags [Å²], shape ``(lag, xyz)``.
+    n_frames
+        Length of each walk [frames].
+    n_walkers
+        Number of independent walkers averaged over.
+
+    Returns
+    -------
+    float
+        Standard error of the slope of the summed MSD [Å²/frame].
+    """
+    weights = slope_weights(lags)
+    variance = 0.0
+    for msd in msd_xyz.T:
+        slope = float(weights @ msd)
+        intercept = float(np.mean(msd) - slope * np.mean(lags))
+        covariance = msd_covariance(
+            lags,
+            n_frames,
+            step_variance=max(slope, 0.0),
+            noise_variance=max(intercept / 2.0, 0.0),
+        )
+        variance += float(weights @ covariance @ weights)
+    return float(np.sqrt(variance / n_walkers))

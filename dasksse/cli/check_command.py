@@ -1,0 +1,81 @@
+"""``dasksse check``: validate, and say what a run would take."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+
+from dasksse.cli.validate import count_atoms, load_checked
+from dasksse.loop.estimate import Estimate, estimate_run
+
+if TYPE_CHECKING:
+    import argparse
+
+    from dasksse.config.load import LoadedConfig
+    from dasksse.config.schema import RegistrySection
+
+_NAMES = {
+    "label": ("labels", "labels"),
+    "train": ("trainings", "training steps"),
+    "md": ("exploration runs", "MD steps"),
+    "production": ("production runs", "MD steps"),
+}
+
+
+def print_plan(
+    console: Console, loaded: LoadedConfig, engine: RegistrySection, n_atoms: dict[str, int]
+) -> Estimate:
+    """Print systems, schedule and estimate."""
+    config = loaded.config
+    systems = ", ".join(f"{name} ({count or '?'} atoms)" for name, count in n_atoms.items())
+    console.print(f"[bold]{config.name}[/bold]: {systems}", highlight=False)
+    console.print(
+        f"labels from {config.label.calculator.kind}; engine {engine.kind}; "
+        f"ensemble of {config.train.ensemble_size}",
+        highlight=False,
+    )
+    schedule = Table(title="Schedule", title_justify="left", box=None, pad_edge=False)
+    for column in ("line", "systems", "ensemble", "T (K)", "ps", "generations"):
+        schedule.add_column(column)
+    for index, line in enumerate(config.explore.schedule):
+        schedule.add_row(
+            str(index + 1),
+            ", ".join(line.systems),
+            line.ensemble,
+            ", ".join(f"{t:g}" for t in line.temperatures_K),
+            ", ".join(f"{length:g}" for length in line.lengths_ps),
+            f"up to {line.max_generations}",
+        )
+    console.print(schedule)
+    estimate = estimate_run(config, {name: count or 50 for name, count in n_atoms.items()})
+    console.print(_estimate_table(estimate))
+    hours = estimate.core_hours
+    total = (
+        "unknown (cost of this calculator is not known)" if hours is None else f"{hours:.1f}"
+    )
+    console.print(
+        f"at most {total} core-hours, about {estimate.disk_bytes / 1e9:.2g} GB on disk",
+        highlight=False,
+    )
+    return estimate
+
+
+def _estimate_table(estimate: Estimate) -> Table:
+    table = Table(title="Work at most", title_justify="left", box=None, pad_edge=False)
+    for column in ("kind", "tasks", "amount", "core-hours"):
+        table.add_column(column, justify="left" if column == "kind" else "right")
+    for kind, tasks in estimate.tasks.items():
+        seconds = estimate.core_s[kind]
+        hours = "?" if seconds is None else f"{seconds / 3600:.2f}"
+        title, unit = _NAMES[kind]
+        table.add_row(title, str(tasks), f"{estimate.amounts[kind]:,.0f} {unit}", hours)
+    return table
+
+
+def command(arguments: argparse.Namespace) -> int:
+    """Validate a configuration and print what it would do."""
+    loaded, engine = load_checked(arguments.config, arguments.cluster)
+    print_plan(Console(), loaded, engine, count_atoms(loaded))
+    return 0

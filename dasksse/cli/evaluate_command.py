@@ -1,0 +1,65 @@
+"""``dasksse evaluate``: errors of models on labelled data."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+
+from dasksse.errors import ConfigError
+from dasksse.store.folders import write_json
+
+if TYPE_CHECKING:
+    import argparse
+
+_COLUMNS = {
+    "energy_rmse_meV_atom": "E (meV/atom)",
+    "force_rmse_meV_A": "F (meV/Å)",
+    "virial_rmse_meV_atom": "virial (meV/atom)",
+}
+
+
+def command(arguments: argparse.Namespace) -> int:
+    """Evaluate models and print a table; write JSON when asked."""
+    from dasksse.train import evaluate_report, read_labels
+
+    for path in [*arguments.models, arguments.data]:
+        if not path.exists():
+            msg = f"{path}: no such file or folder"
+            raise ConfigError(msg)
+    type_map = None if arguments.type_map is None else arguments.type_map.split(",")
+    data = read_labels(arguments.data, type_map=type_map)
+    with tempfile.TemporaryDirectory(prefix="dasksse-evaluate-") as scratch:
+        values = evaluate_report(
+            [path.absolute() for path in arguments.models],
+            data,
+            workdir=Path(scratch),
+            threads=int(os.environ.get("OMP_NUM_THREADS", "1")),
+        )
+    _print(Console(), values)
+    if arguments.json is not None:
+        write_json(arguments.json, values)
+    return 0
+
+
+def _print(console: Console, values: dict[str, Any]) -> None:
+    table = Table(box=None, pad_edge=False)
+    table.add_column("model")
+    for title in _COLUMNS.values():
+        table.add_column(title, justify="right")
+    for model in values["models"]:
+        table.add_row(str(model["path"]), *(_cell(model[key]) for key in _COLUMNS))
+    table.add_row(
+        "mean ± std",
+        *(f"{_cell(values['mean'][k])} ± {_cell(values['std'][k])}" for k in _COLUMNS),
+    )
+    console.print(table)
+    console.print(f"{values['n_frames']} frames, {values['n_atoms']} atoms", highlight=False)
+
+
+def _cell(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"

@@ -1,0 +1,132 @@
+"""Parse the command line, run the command, turn errors into messages and exit codes."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from dasksse import __version__
+from dasksse.errors import (
+    ConfigError,
+    DasksseError,
+    FailureBudgetError,
+    ProgramMissingError,
+    RunFolderError,
+    StructureError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+EXIT_DONE = 0
+EXIT_FAILED = 1
+EXIT_BAD_INPUT = 2
+EXIT_BUDGET = 3
+EXIT_INTERRUPTED = 130
+
+_BAD_INPUT = (ConfigError, StructureError, RunFolderError, ProgramMissingError)
+
+
+def _add_run(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("config", type=Path, help="YAML file of the run")
+    parser.add_argument("--dir", type=Path, help="run folder; runs/<name> when absent")
+    parser.add_argument("--cluster", type=Path, help="YAML file {kind, settings} of an engine")
+    parser.add_argument("--dry-run", action="store_true", help="print plan and estimate only")
+
+
+def _add_init(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("preset", nargs="?", help="name of a preset")
+    parser.add_argument("folder", nargs="?", type=Path, help="folder for config.yaml")
+    parser.add_argument("--list", action="store_true", help="list the presets")
+
+
+def _add_check(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("config", type=Path, help="YAML file of the run")
+    parser.add_argument("--cluster", type=Path, help="YAML file {kind, settings} of an engine")
+
+
+def _add_doctor(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("config", nargs="?", type=Path, help="YAML file of a run")
+    parser.add_argument("--cluster", type=Path, help="YAML file {kind, settings} of an engine")
+
+
+def _add_status(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", type=Path, help="run folder")
+    parser.add_argument("--watch", action="store_true", help="refresh until interrupted")
+    parser.add_argument("--json", action="store_true", help="machine-readable")
+
+
+def _add_report(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", type=Path, help="run folder")
+
+
+def _add_evaluate(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("models", nargs="+", type=Path, metavar="MODEL", help="frozen models")
+    parser.add_argument("--data", required=True, type=Path, help="deepmd npy or extxyz data")
+    parser.add_argument("--type-map", help="elements, such as Li,Ge,P,S, if the data has none")
+    parser.add_argument("--json", type=Path, help="write the numbers to this file")
+
+
+def _add_schema(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--output", type=Path, help="file; standard output when absent")
+
+
+_COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
+    "run": ("start or continue a run", _add_run),
+    "init": ("write a commented configuration from a preset", _add_init),
+    "check": ("validate a configuration; print plan and estimate", _add_check),
+    "doctor": ("prove that each outside part works", _add_doctor),
+    "status": ("how far a run is", _add_status),
+    "report": ("write the report of a run", _add_report),
+    "evaluate": ("errors of models on labelled data", _add_evaluate),
+    "schema": ("JSON schema of the configuration, for editors", _add_schema),
+}
+"""Command: help and arguments; each lives in ``dasksse.cli.<command>_command:command``."""
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="dasksse",
+        description="From a crystal and one YAML file to a checked potential and D(T).",
+    )
+    parser.add_argument("--version", action="version", version=f"dasksse {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, (summary, add_arguments) in _COMMANDS.items():
+        add_arguments(commands.add_parser(name, help=summary, description=summary))
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command.
+
+    Returns
+    -------
+    int
+        0 done, 1 failed, 2 bad input, 3 stopped by the failure budget, 130 interrupted.
+    """
+    arguments = _parser().parse_args(argv)
+    module = importlib.import_module(f"dasksse.cli.{arguments.command}_command")
+    errors = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+    try:
+        code: int = module.command(arguments)
+    except KeyboardInterrupt:
+        errors.print("interrupted; the same command continues")
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        sys.stderr.close()
+        return EXIT_FAILED
+    except FailureBudgetError as error:
+        errors.print(f"stopped: {error}")
+        return EXIT_BUDGET
+    except _BAD_INPUT as error:
+        errors.print(f"error: {error}")
+        return EXIT_BAD_INPUT
+    except DasksseError as error:
+        errors.print(f"error: {error}")
+        return EXIT_FAILED
+    return code

@@ -1,0 +1,114 @@
+"""``dasksse run``: start or continue a run."""
+
+from __future__ import annotations
+
+import signal
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+from dasksse import __version__
+from dasksse.cli.check_command import print_plan
+from dasksse.cli.validate import check_programs, count_atoms, load_checked
+from dasksse.engine.cluster import make_runner, slots
+from dasksse.loop.display import Display, format_duration
+from dasksse.loop.driver import Driver, DriverTimes
+from dasksse.loop.estimate import estimate_run
+from dasksse.loop.prepare import open_run_folder, structure_digests
+from dasksse.loop.publish import seal
+from dasksse.store.folders import driver_lock
+from dasksse.store.journal import Journal, open_journal
+
+if TYPE_CHECKING:
+    import argparse
+
+    from dasksse.config.load import LoadedConfig
+    from dasksse.config.schema import RegistrySection
+    from dasksse.store.folders import RunFolder
+
+
+def command(arguments: argparse.Namespace) -> int:
+    """Run to the end, or to where the last driver died and from there to the end."""
+    console = Console(soft_wrap=True)
+    loaded, engine = load_checked(arguments.config, arguments.cluster)
+    n_atoms = count_atoms(loaded)
+    if arguments.dry_run:
+        print_plan(console, loaded, engine, n_atoms)
+        return 0
+    check_programs()
+    root = (arguments.dir or Path("runs") / loaded.config.name).absolute()
+    folder, changes = open_run_folder(loaded, root)
+    signal.signal(signal.SIGTERM, _interrupt)
+    with driver_lock(folder):
+        journal, notes = open_journal(folder)
+        console.print(f"run folder {folder.root}", highlight=False)
+        for text in [*notes, *(f"changed since the run began: {c}" for c in changes)]:
+            console.print(f"[yellow]{'note':>10}[/yellow]  {text}", highlight=False)
+            journal.event(text)
+        _drive(console, loaded, engine, folder, journal, n_atoms)
+        _finish(console, folder, journal)
+    return 0
+
+
+def _interrupt(signum: int, frame: object) -> None:  # noqa: ARG001 - signal handler
+    raise KeyboardInterrupt
+
+
+def _drive(  # noqa: PLR0913 - one private call
+    console: Console,
+    loaded: LoadedConfig,
+    engine: RegistrySection,
+    folder: RunFolder,
+    journal: Journal,
+    n_atoms: dict[str, int],
+) -> DriverTimes:
+    config = loaded.config
+    estimate = estimate_run(config, {name: count or 50 for name, count in n_atoms.items()})
+    display = Display(folder, console, estimate=estimate, slots=slots(engine))
+    journal.set_facts({"state": "running", "version": __version__})
+    driver = Driver(
+        config,
+        structure_digests(loaded),
+        folder=folder,
+        journal=journal,
+        start_runner=lambda: make_runner(engine, folder.root, reproducible=config.reproducible),
+        display=display,
+    )
+    display.start()
+    state = "interrupted"
+    try:
+        times = driver.run()
+        state = "finished"
+    except Exception as error:
+        state = f"stopped: {error}"
+        raise
+    finally:
+        display.stop()
+        journal.set_facts(
+            {"state": state, "ended": time.time(), **_add_times(journal, display)}
+        )
+    if times.total_s > 1:
+        journal.set_facts({"driver_busy_share": times.busy_share})
+    return times
+
+
+def _add_times(journal: Journal, display: Display) -> dict[str, Any]:
+    """Wall time of this session on top of those before."""
+    before = float(journal.facts().get("wall_s", 0.0))
+    return {"wall_s": before + float(display.facts()["elapsed_s"])}
+
+
+def _finish(console: Console, folder: RunFolder, journal: Journal) -> None:
+    from dasksse.report import collect_report, rich_tables, write_report
+
+    seal(folder.root)
+    console.print("writing the report", highlight=False)
+    report = collect_report(folder, journal)
+    page = write_report(report, folder.report)
+    for table in rich_tables(report):
+        console.print(table)
+    wall_s = float(journal.facts().get("wall_s", 0.0))
+    console.print(f"\nfinished, {format_duration(wall_s)} in all", highlight=False)
+    console.print(f"report: {page}", highlight=False)

@@ -1,0 +1,524 @@
+"""The configuration as frozen pydantic models: every key, its unit, default and meaning.
+
+Unknown keys are errors. Scalars carry their unit in the name. Defaults are those of the main
+reference (Huang et al. 2021, doi:10.1063/5.0041849) unless the description says otherwise.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from ase.data import atomic_numbers
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+
+class Section(BaseModel):
+    """Base of all sections: frozen, unknown keys forbidden, defaults validated."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+def _check_element(symbol: str) -> str:
+    if symbol not in atomic_numbers or atomic_numbers[symbol] == 0:
+        msg = f"{symbol!r} is no chemical element"
+        raise ValueError(msg)
+    return symbol
+
+
+Element = Annotated[str, AfterValidator(_check_element)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=64)]
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+Positive = Annotated[float, Field(gt=0.0)]
+Count = Annotated[int, Field(ge=1)]
+Temperature = Annotated[float, Field(gt=0.0, le=10000.0)]
+Supercell = tuple[Count, Count, Count]
+
+
+class RegistrySection(Section):
+    """A choice from a registry: its kind and the settings that kind takes."""
+
+    kind: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]*$", max_length=200)] = (
+        Field(description="Name in the registry; `dasksse schema` lists them.")
+    )
+    settings: dict[str, Any] = Field(
+        default_factory=dict, description="Settings of that kind, checked by the registry."
+    )
+
+
+# --- structures ------------------------------------------------------------------------------
+
+
+class OrderingSection(Section):
+    """How to turn partial occupancies into whole atoms."""
+
+    method: Literal["ewald", "random"] = Field(
+        default="ewald",
+        description="`ewald`: orderings ranked by point-charge energy (simulated annealing for "
+        "large cells); `random`: seeded random occupation.",
+    )
+    rank: Annotated[int, Field(ge=0)] = Field(
+        default=0, description="Which of the ranked orderings to take, 0 the lowest in energy."
+    )
+    seed: int = Field(default=0, description="Seed of the random choices.")
+    charges: dict[Element, float] | None = Field(
+        default=None,
+        description="Formal charge [e] per element; guessed from oxidation states when absent.",
+    )
+    max_composition_change: Share = Field(
+        default=0.05,
+        description="Largest allowed change of the composition, as atoms changed over atoms in "
+        "the cell, when occupancies are rounded to a neutral integer composition.",
+    )
+    min_distance_A: Positive = Field(
+        default=1.2, description="Two occupied sites are never closer than this [Å]."
+    )
+
+
+class CationOrderingSection(Section):
+    """Random redistribution of species over the sites they share (4d in LGPS)."""
+
+    species: tuple[Element, ...] = Field(
+        min_length=2, description="Species that exchange places, such as [Ge, P]."
+    )
+    site: str | None = Field(
+        default=None,
+        description="Named site of the disordered CIF (its label there, such as `4d`-type "
+        "`Ge1`); every site of these species when absent.",
+    )
+    seed: int = Field(default=0, description="Seed of the permutation.")
+
+
+class SystemSection(Section):
+    """One crystal to work on."""
+
+    name: Name = Field(description="Name of the system in plots, store and schedule.")
+    structure: str = Field(
+        description="File (CIF, POSCAR, extxyz ...), relative to the config file, or a Materials "
+        "Project id such as mp-696138 (needs the mp-api package and MP_API_KEY)."
+    )
+    ordering: OrderingSection | None = Field(
+        default=None, description="Needed when the structure has partial occupancies."
+    )
+    cation_ordering: CationOrderingSection | None = Field(
+        default=None, description="Random ordering of cations on a site."
+    )
+    supercell: Supercell = Field(default=(1, 1, 1), description="Repeats along a, b, c.")
+    volume_scale: Annotated[float, Field(gt=0.5, lt=2.0)] = Field(
+        default=1.0, description="Volume relative to the file's cell, scaled isotropically."
+    )
+
+
+class RelaxSection(Section):
+    """Relaxation of the crystal with the labeller before it is perturbed."""
+
+    max_steps: Count = Field(
+        default=60, description="Most steps; every step is a label and is learned from."
+    )
+    max_force_eV_A: Positive = Field(
+        default=0.1, description="Relaxed when no force component is larger [eV/Å]."
+    )
+    cell: bool = Field(default=False, description="Relax the cell as well.")
+
+
+class StartSection(Section):
+    """Perturbed crystals that the first generation learns from."""
+
+    systems: tuple[Name, ...] = Field(
+        default=(), description="Systems to perturb; the first one when empty."
+    )
+    n_frames: Count = Field(
+        default=590, description="Structures in all (590 in Huang et al. 2021)."
+    )
+    rattle_A: tuple[Positive, Positive] = Field(
+        default=(0.02, 0.08),
+        description="Standard deviation of the random displacement [Å], drawn per frame from "
+        "this range. Above 0.15 Å forces run to 100 eV/Å and ruin the fit.",
+    )
+    relax: RelaxSection | None = Field(
+        default=None,
+        description="Relax first; leave out when the structure file is relaxed already.",
+    )
+    strain: Annotated[float, Field(ge=0.0, le=0.2)] = Field(
+        default=0.03, description="Largest component of the random symmetric strain."
+    )
+    min_distance_A: Positive = Field(
+        default=1.0, description="Structures with closer atoms are drawn again."
+    )
+
+
+# --- labels ----------------------------------------------------------------------------------
+
+
+class LabelSection(Section):
+    """Where energies, forces and virials come from."""
+
+    calculator: RegistrySection = Field(
+        default=RegistrySection(kind="sevennet"),
+        description="Calculator by name. The default is a surrogate, not DFT.",
+    )
+    virial: bool = Field(
+        default=True, description="Ask the calculator for the virial; needed before any NpT."
+    )
+    batch_size: Count = Field(
+        default=4,
+        description="Frames labelled by one task, so that cheap calculators stay busy.",
+    )
+    max_force_eV_A: Positive = Field(
+        default=50.0,
+        description="Labels with a larger force component are refused, with reason.",
+    )
+    wait_share: Annotated[float, Field(gt=0.0, le=1.0)] = Field(
+        default=1.0,
+        description="The next training starts when this share of a generation's labels is in; "
+        "late ones join the generation after.",
+    )
+
+
+# --- training --------------------------------------------------------------------------------
+
+
+class TrainSection(Section):
+    """The ensemble of Deep Potential models."""
+
+    ensemble_size: Annotated[int, Field(ge=2, le=16)] = Field(
+        default=4, description="Models that differ only in their seed."
+    )
+    backend: Literal["tensorflow", "pytorch", "jax", "paddle"] = Field(
+        default="tensorflow", description="DeePMD-kit backend; tensorflow runs on any CPU."
+    )
+    descriptor: dict[str, Any] = Field(
+        default_factory=lambda: {
+            "type": "se_e2_a",
+            "rcut": 6.0,
+            "rcut_smth": 2.0,
+            "neuron": [25, 50, 100],
+            "axis_neuron": 12,
+        },
+        description="DeePMD-kit descriptor, passed through; `sel` is found from the data when "
+        "absent.",
+    )
+    fitting_net: dict[str, Any] = Field(
+        default_factory=lambda: {"neuron": [120, 120, 120]},
+        description="DeePMD-kit fitting network, passed through.",
+    )
+    precision: Literal["float64", "float32"] = Field(
+        default="float64", description="Precision of network parameters."
+    )
+    steps: Count = Field(default=400_000, description="Steps of the first generation.")
+    steps_warm: Count = Field(
+        default=400_000, description="Steps of each later, warm-started generation."
+    )
+    warm_start: bool = Field(
+        default=True, description="Start from the last generation's parameters."
+    )
+    learning_rate: Positive = Field(default=1e-3, description="Learning rate at the start.")
+    learning_rate_warm: Positive = Field(
+        default=5e-4, description="Learning rate at the start of a warm-started training."
+    )
+    learning_rate_stop: Positive = Field(
+        default=5e-8,
+        description="Learning rate at the end; the decay is made to fit the steps.",
+    )
+    batch_size: Count | Literal["auto"] = Field(
+        default=1, description="Frames a step, or `auto` (32 atoms or more)."
+    )
+    loss: dict[str, Any] = Field(
+        default_factory=dict, description="DeePMD-kit loss keys merged over the defaults."
+    )
+    held_out_share: Annotated[float, Field(ge=0.0, lt=0.9)] = Field(
+        default=0.05, description="Share of the labels kept out of training for evaluation."
+    )
+    compress: bool = Field(
+        default=False, description="Compress frozen models: pays for long or large MD."
+    )
+    checkpoint_every_steps: Count = Field(
+        default=1000, description="A crash loses at most this many training steps."
+    )
+    deepmd: dict[str, Any] = Field(
+        default_factory=dict, description="Merged over the whole generated DeePMD-kit input."
+    )
+
+
+# --- exploration -----------------------------------------------------------------------------
+
+Ensemble = Literal["nvt", "nve", "npt-iso", "npt-aniso", "npt-tri"]
+
+
+class ScheduleSection(Section):
+    """One line of the exploration schedule (Huang et al. 2021, Table I)."""
+
+    systems: tuple[Name, ...] = Field(min_length=1, description="Systems to run MD on.")
+    ensemble: Ensemble = Field(default="npt-iso", description="Ensemble of the MD.")
+    temperatures_K: tuple[Temperature, ...] = Field(
+        min_length=1, description="Temperatures [K], one set of runs each."
+    )
+    pressures_GPa: tuple[float, ...] = Field(
+        default=(0.0,), min_length=1, description="Pressures [GPa] for NpT."
+    )
+    replicas: Count = Field(
+        default=1, description="Runs per system, temperature and pressure, by seed."
+    )
+    lengths_ps: tuple[Positive, ...] = Field(
+        min_length=1,
+        description="Length [ps] in the first, second, ... generation of this line; the last "
+        "one is used from then on.",
+    )
+    max_generations: Count = Field(
+        default=4, description="Go on with the next line after these."
+    )
+
+
+class ZblSection(Section):
+    """Short-range repulsion under the network (Ziegler-Biersack-Littmark)."""
+
+    inner_A: Positive = Field(default=0.8, description="Switching starts here [Å].")
+    outer_A: Positive = Field(default=1.2, description="Repulsion ends here [Å].")
+
+
+class PolyhedronSection(Section):
+    """One kind of framework unit, such as PS4."""
+
+    centre: Element = Field(description="Element in the centre, such as P.")
+    ligand: Element = Field(description="Element at the corners, such as S.")
+    cutoff_A: Positive | None = Field(
+        default=None,
+        description="A bond is broken above this [Å]; 1.4 x the mean bond of the start "
+        "structure when absent.",
+    )
+
+
+class ExploreSection(Section):
+    """MD with the ensemble: model 0 drives, all models are compared."""
+
+    schedule: tuple[ScheduleSection, ...] = Field(min_length=1, description="Lines in order.")
+    timestep_fs: Annotated[float, Field(gt=0.0, le=10.0)] = Field(
+        default=2.0, description="Time step [fs], at most 10."
+    )
+    frame_interval_steps: Count = Field(
+        default=10, description="A frame and its deviations are kept every so many steps."
+    )
+    segment_steps: Count = Field(
+        default=5000, description="A crash loses at most this many MD steps."
+    )
+    equilibration_ps: Annotated[float, Field(ge=0.0)] = Field(
+        default=0.0, description="Frames before this time [ps] are marked as equilibration."
+    )
+    thermostat_damping_fs: Positive = Field(
+        default=200.0, description="Nose-Hoover relaxation time [fs]."
+    )
+    barostat_damping_fs: Positive = Field(
+        default=2000.0, description="Nose-Hoover barostat relaxation time [fs]."
+    )
+    zbl: ZblSection | None = Field(default=None, description="Optional ZBL repulsion.")
+    framework: tuple[PolyhedronSection, ...] | None = Field(
+        default=None,
+        description="Units the framework watch follows; found from the start structure when "
+        "absent.",
+    )
+    min_distance_A: Positive = Field(
+        default=0.6, description="A run with closer atoms has blown up."
+    )
+    max_temperature_ratio: Annotated[float, Field(gt=1.0)] = Field(
+        default=5.0,
+        description="A run hotter than this times its target (plus 1000 K) has blown up.",
+    )
+    max_volume_ratio: Annotated[float, Field(gt=1.0)] = Field(
+        default=1.5, description="A run whose volume grows or shrinks by more has blown up."
+    )
+
+
+# --- selection -------------------------------------------------------------------------------
+
+
+class TrustSection(Section):
+    """Levels of the maximal force deviation that part accurate, candidate and failed."""
+
+    mode: Literal["fixed", "auto"] = Field(
+        default="fixed",
+        description="`fixed`: the levels below; `auto`: low = factor x the force error of the "
+        "first generation on its training set, high = low + width, then kept.",
+    )
+    low_eV_A: Positive = Field(default=0.12, description="Accurate below [eV/Å].")
+    high_eV_A: Positive = Field(default=0.25, description="Failed from here on [eV/Å].")
+    auto_factor: Annotated[float, Field(ge=1.0)] = Field(
+        default=1.2, description="`auto`: low level over the training error."
+    )
+    auto_width_eV_A: Positive = Field(
+        default=0.2, description="`auto`: high minus low [eV/Å], 0.1-0.3 in the papers."
+    )
+
+    @model_validator(mode="after")
+    def _low_below_high(self) -> Self:
+        if self.low_eV_A >= self.high_eV_A:
+            msg = f"low_eV_A ({self.low_eV_A:g}) must be below high_eV_A ({self.high_eV_A:g})"
+            raise ValueError(msg)
+        return self
+
+
+class SelectSection(Section):
+    """Which frames are worth a label."""
+
+    trust: TrustSection = Field(default=TrustSection(), description="Trust levels.")
+    deviation_of: Literal["all", "mobile"] = Field(
+        default="all", description="Deviation over all atoms, or over the mobile species alone."
+    )
+    max_labels: Annotated[int, Field(ge=0)] = Field(
+        default=300, description="Most candidates labelled per system and generation."
+    )
+    diversity: Name = Field(
+        default="farthest_point",
+        description="`farthest_point`: spread over a local-environment descriptor; `random`.",
+    )
+    accurate_checks: Annotated[int, Field(ge=0)] = Field(
+        default=4,
+        description="Accurate frames labelled as well each generation, drawn at random, to see "
+        "whether the trust level is earned; held out of training.",
+    )
+    min_distance_A: Positive = Field(
+        default=1.0, description="Candidates with closer atoms are refused and replaced."
+    )
+    intact_framework: bool = Field(
+        default=False, description="Refuse candidates whose framework units are broken."
+    )
+    max_volume_ratio: Annotated[float, Field(gt=1.0)] = Field(
+        default=1.25, description="Refuse candidates whose volume changed by more."
+    )
+
+
+class ProbeSection(Section):
+    """Frames drawn once from MD at all temperatures, labelled, never trained on."""
+
+    n_frames: Annotated[int, Field(ge=0)] = Field(
+        default=40, description="Frames in all, spread over the temperatures; 0 for none."
+    )
+    generation: Annotated[int, Field(ge=0)] = Field(
+        default=0, description="Generation (from 0) whose MD they are drawn from."
+    )
+
+
+class FailureBudgetSection(Section):
+    """Share of units of a kind that may fail before the run stops with exit code 3."""
+
+    label: Share = Field(default=0.1, description="Labels without result.")
+    md: Share = Field(default=0.5, description="MD units lost to engine crashes.")
+    train: Share = Field(default=0.25, description="Trainings that failed.")
+
+
+class StopSection(Section):
+    """When a schedule line, or the run, is done."""
+
+    accurate_share: Share = Field(  # 1.0 never stops a line early unless all frames are
+        default=0.995, description="A line is done when this share of frames is accurate."
+    )
+    max_generations: Count = Field(
+        default=40, description="Most generations of the whole schedule."
+    )
+    retries: Annotated[int, Field(ge=0)] = Field(
+        default=2, description="Times a crashed unit is tried again before quarantine."
+    )
+    failure_budget: FailureBudgetSection = Field(
+        default=FailureBudgetSection(), description="How much may fail."
+    )
+
+
+# --- production ------------------------------------------------------------------------------
+
+
+class ProductionSection(Section):
+    """MD for diffusion with the last ensemble."""
+
+    systems: tuple[Name, ...] = Field(
+        default=(), description="Systems to run; the first one when empty."
+    )
+    ensemble: Ensemble = Field(default="nvt", description="Ensemble; D comes from NVT.")
+    temperatures_K: tuple[Temperature, ...] = Field(
+        default=(500.0, 600.0, 800.0, 1000.0), min_length=1, description="Temperatures [K]."
+    )
+    pressure_GPa: float = Field(default=0.0, description="Pressure [GPa] for NpT.")
+    replicas: Count = Field(default=1, description="Runs per system and temperature.")
+    length_ps: Positive = Field(default=1000.0, description="Length of a run [ps].")
+    equilibration_ps: Annotated[float, Field(ge=0.0)] = Field(
+        default=10.0, description="Discarded from the start of each run [ps]."
+    )
+    timestep_fs: Annotated[float, Field(gt=0.0, le=10.0)] = Field(
+        default=2.0, description="Time step [fs], at most 10."
+    )
+    frame_interval_steps: Count = Field(default=50, description="Steps between frames.")
+    segment_steps: Count = Field(
+        default=20_000, description="A crash loses at most this many MD steps."
+    )
+    train_steps: Annotated[int, Field(ge=0)] = Field(
+        default=0,
+        description="Steps of an extra training for production models (4 000 000 in Huang et "
+        "al. 2021); 0 takes the ensemble trained after the last generation.",
+    )
+
+    @model_validator(mode="after")
+    def _longer_than_equilibration(self) -> Self:
+        if self.length_ps <= self.equilibration_ps:
+            msg = (
+                f"length_ps ({self.length_ps:g}) must be above equilibration_ps "
+                f"({self.equilibration_ps:g})"
+            )
+            raise ValueError(msg)
+        return self
+
+
+class RunConfig(Section):
+    """A whole run, from crystal to D(T)."""
+
+    name: Name = Field(description="Name of the run; also its default folder below runs/.")
+    seed: int = Field(default=2021, description="Seed from which all others are derived.")
+    type_map: tuple[Element, ...] = Field(
+        min_length=1, description="Elements in the order of the model's types."
+    )
+    mobile_species: Element = Field(default="Li", description="The ion whose D is asked for.")
+    mobile_charge: float = Field(default=1.0, description="Its charge [e], for conductivity.")
+    systems: tuple[SystemSection, ...] = Field(min_length=1, description="Crystals.")
+    start: StartSection = Field(default=StartSection(), description="Start set.")
+    label: LabelSection = Field(default=LabelSection(), description="Labels.")
+    train: TrainSection = Field(default=TrainSection(), description="Training.")
+    explore: ExploreSection = Field(description="Exploration.")
+    select: SelectSection = Field(default=SelectSection(), description="Selection.")
+    probe: ProbeSection = Field(default=ProbeSection(), description="Probe of progress.")
+    stop: StopSection = Field(default=StopSection(), description="Stop rules and budgets.")
+    production: ProductionSection | None = Field(
+        default=None, description="Production MD; none when absent."
+    )
+    engine: RegistrySection = Field(
+        default=RegistrySection(kind="local"), description="Where work runs."
+    )
+    reproducible: bool = Field(
+        default=False,
+        description="Comparison mode: serial, parallel and crashed runs give equal results.",
+    )
+
+    @model_validator(mode="after")
+    def _names_fit_together(self) -> Self:
+        names = [system.name for system in self.systems]
+        if len(set(names)) != len(names):
+            msg = f"systems: names must differ, found {names}"
+            raise ValueError(msg)
+        if len(set(self.type_map)) != len(self.type_map):
+            msg = f"type_map: elements must differ, found {list(self.type_map)}"
+            raise ValueError(msg)
+        if self.mobile_species not in self.type_map:
+            msg = f"mobile_species: {self.mobile_species} is not in type_map {list(self.type_map)}"
+            raise ValueError(msg)
+        used: list[tuple[str, tuple[str, ...]]] = [("start.systems", self.start.systems)]
+        used += [
+            (f"explore.schedule.{i}.systems", line.systems)
+            for i, line in enumerate(self.explore.schedule)
+        ]
+        if self.production is not None:
+            used.append(("production.systems", self.production.systems))
+        for where, asked in used:
+            for name in asked:
+                if name not in names:
+                    msg = f"{where}: no system named {name!r}; there are {names}"
+                    raise ValueError(msg)
+        return self
+
+    def system(self, name: str) -> SystemSection:
+        """System section by name."""
+        return next(system for system in self.systems if system.name == name)

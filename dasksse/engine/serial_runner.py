@@ -1,0 +1,52 @@
+"""Runs units one after the other in this process: the reference the Dask runner must equal."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from dasksse.explore import close_clients
+from dasksse.loop.execute import execute_unit
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from dasksse.records import Outcome, Unit
+
+
+class SerialRunner:
+    """One slot, no cluster."""
+
+    def __init__(self, run_dir: Path, *, threads: int = 1, reproducible: bool = False) -> None:
+        self._run_dir = run_dir
+        self._threads = threads
+        self._reproducible = reproducible
+        self._queue: deque[Unit] = deque()
+
+    def describe(self) -> str:
+        """One line for the user."""
+        return "serial: one unit after the other in this process"
+
+    def free_slots(self, tag: str) -> int:  # noqa: ARG002 - one process offers every tag
+        """One unit at a time."""
+        return 1 - len(self._queue)
+
+    def submit(self, unit: Unit) -> None:
+        """Queue a unit; it runs in :meth:`wait`."""
+        self._queue.append(unit)
+
+    def wait(self, timeout_s: float) -> list[Outcome]:  # noqa: ARG002 - the unit runs here
+        """Run the next unit to its end."""
+        if not self._queue:
+            return []
+        unit = self._queue.popleft()
+        return [
+            execute_unit(
+                unit, self._run_dir, threads=self._threads, reproducible=self._reproducible
+            )
+        ]
+
+    def close(self) -> None:
+        """End the resident engines of this process."""
+        self._queue.clear()
+        close_clients()

@@ -1,0 +1,17 @@
+"""Exploration: molecular dynamics with an ensemble of models."""
+
+from __future__ import annotations
+
+from dasksse.explore.deviation import deviation_scalars
+from dasksse.explore.lammps_client import close_clients
+from dasksse.explore.md import MdFrames, MdResult, MdSpec, read_md, run_md
+
+__all__ = [
+    "MdFrames",
+    "MdResult",
+    "MdSpec",
+    "close_clients",
+    "deviation_scalars",
+    "read_md",
+    "run_md",
+]

@@ -1,0 +1,165 @@
+"""What a run will take: units of work by kind, core-hours and disk, before anything starts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from dasksse.units import FS_PER_PS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from dasksse.config.schema import RunConfig
+
+_SMALL_NET = 32.0
+_TRAIN_S = 0.03
+_MD_S = 0.011
+_REFERENCE_ATOMS = 50.0
+_BYTES_PER_ATOM_FRAME = 12.0
+_BYTES_PER_ATOM_LABEL = 60.0
+
+
+@dataclass
+class Estimate:
+    """Work of a run at most: every generation of the schedule with all its labels.
+
+    Attributes
+    ----------
+    tasks
+        Units by kind.
+    amounts
+        Amount of work by kind: labels, training steps, MD steps.
+    core_s
+        Rough core-seconds by kind; None where nothing is known about the calculator.
+    disk_bytes
+        Rough size of the store.
+    """
+
+    tasks: dict[str, int] = field(default_factory=dict)
+    amounts: dict[str, float] = field(default_factory=dict)
+    core_s: dict[str, float | None] = field(default_factory=dict)
+    disk_bytes: float = 0.0
+
+    def add(self, kind: str, tasks: int, amount: float, core_s: float | None) -> None:
+        """Add work of a kind."""
+        self.tasks[kind] = self.tasks.get(kind, 0) + tasks
+        self.amounts[kind] = self.amounts.get(kind, 0.0) + amount
+        before = self.core_s.get(kind, 0.0)
+        self.core_s[kind] = None if core_s is None or before is None else before + core_s
+
+    @property
+    def core_hours(self) -> float | None:
+        """Core-hours in all; None when a part is unknown."""
+        parts = list(self.core_s.values())
+        known = [part for part in parts if part is not None]
+        return sum(known) / 3600.0 if len(known) == len(parts) else None
+
+
+def _net_factor(config: RunConfig) -> float:
+    """Cost of the network relative to the small one the rates were measured with."""
+    widest = config.train.descriptor.get("neuron", [25, 50, 100])[-1]
+    precision = 1.0 if config.train.precision == "float32" else 1.2
+    return max(0.3, (float(widest) / _SMALL_NET) ** 1.6) * precision
+
+
+def estimate_run(config: RunConfig, n_atoms: Mapping[str, int]) -> Estimate:
+    """Estimate a run's work from its configuration and the systems' sizes.
+
+    Parameters
+    ----------
+    config
+        The run's configuration.
+    n_atoms
+        Atoms of each system, by name.
+    """
+    estimate = Estimate()
+    first = config.systems[0].name
+    starts = config.start.systems or (first,)
+    relax = config.start.relax.max_steps if config.start.relax else 0
+    for name in starts:
+        _add_labels(estimate, config, n_atoms[name], config.start.n_frames // len(starts))
+        if relax:
+            _add_labels(estimate, config, n_atoms[name], relax, tasks=1)
+    generation = 0
+    trained_atoms = n_atoms[starts[0]]
+    for line in config.explore.schedule:
+        for round_ in range(line.max_generations):
+            if generation >= config.stop.max_generations:
+                break
+            _add_training(estimate, config, generation, trained_atoms)
+            length = line.lengths_ps[min(round_, len(line.lengths_ps) - 1)]
+            pressures = len(line.pressures_GPa) if line.ensemble.startswith("npt") else 1
+            runs = len(line.temperatures_K) * line.replicas * pressures
+            for name in line.systems:
+                steps = length * FS_PER_PS / config.explore.timestep_fs
+                interval = config.explore.frame_interval_steps
+                _add_md(estimate, config, "md", n_atoms[name], runs, steps, interval)
+                labels = config.select.max_labels + config.select.accurate_checks
+                _add_labels(estimate, config, n_atoms[name], labels)
+            if generation == config.probe.generation:
+                _add_labels(estimate, config, n_atoms[line.systems[0]], config.probe.n_frames)
+            generation += 1
+    _add_training(estimate, config, generation, trained_atoms, is_last=True)
+    production = config.production
+    if production is not None:
+        runs = len(production.temperatures_K) * production.replicas
+        steps = production.length_ps * FS_PER_PS / production.timestep_fs
+        for name in production.systems or (first,):
+            interval = production.frame_interval_steps
+            _add_md(estimate, config, "production", n_atoms[name], runs, steps, interval)
+    return estimate
+
+
+def _add_labels(
+    estimate: Estimate,
+    config: RunConfig,
+    n_atoms: int,
+    labels: int,
+    *,
+    tasks: int | None = None,
+) -> None:
+    from dasksse.label import seconds_per_frame
+
+    if labels <= 0:
+        return
+    calculator = config.label.calculator
+    seconds = seconds_per_frame(calculator.kind, calculator.settings, n_atoms)
+    count = -(-labels // config.label.batch_size) if tasks is None else tasks
+    estimate.add("label", count, labels, None if seconds is None else labels * seconds)
+    estimate.disk_bytes += labels * n_atoms * _BYTES_PER_ATOM_LABEL
+
+
+def _add_training(
+    estimate: Estimate,
+    config: RunConfig,
+    generation: int,
+    n_atoms: int,
+    *,
+    is_last: bool = False,
+) -> None:
+    steps = config.train.steps
+    if generation > 0 and config.train.warm_start:
+        steps = config.train.steps_warm
+    if is_last and config.production is not None and config.production.train_steps:
+        steps = config.production.train_steps
+    members = config.train.ensemble_size
+    seconds = _TRAIN_S * _net_factor(config) * n_atoms / _REFERENCE_ATOMS
+    estimate.add("train", members, members * steps, members * steps * seconds)
+
+
+def _add_md(  # noqa: PLR0913 - one private call
+    estimate: Estimate,
+    config: RunConfig,
+    kind: str,
+    n_atoms: int,
+    runs: int,
+    steps: float,
+    interval: int,
+) -> None:
+    models = config.train.ensemble_size
+    # model 0 every step, the others once a frame
+    share = (1.0 + (models - 1) / interval) / 1.3
+    seconds = 0.6 * _MD_S * _net_factor(config) * n_atoms / _REFERENCE_ATOMS * share
+    estimate.add(kind, runs, runs * steps, runs * steps * seconds)
+    estimate.disk_bytes += runs * steps / interval * n_atoms * _BYTES_PER_ATOM_FRAME

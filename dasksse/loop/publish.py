@@ -1,0 +1,100 @@
+"""What the driver alone writes: allocations, commits, labels and models of finished work."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+from dasksse.records import Labels
+from dasksse.store.labels import LabelBatch, append_labels
+from dasksse.store.layout import STORE_NAME
+from dasksse.store.trajectories import allocate, commit_runs
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from dasksse.loop.walk import Plan
+    from dasksse.store.folders import RunFolder
+
+
+class Publisher:
+    """Brings the store in line with a plan; repeats are free and safe."""
+
+    def __init__(self, folder: RunFolder) -> None:
+        self._folder = folder
+        self._allocated: set[str] = set()
+        self._committed: dict[str, dict[int, int]] = {}
+        self._labels: set[str] = set()
+        self._models: dict[int, list[str]] = {}
+        drop_consolidated(folder.root)
+
+    def publish(self, plan: Plan) -> None:
+        """Write what the plan says is done and is not in the store yet."""
+        for group in plan.groups:
+            if group.path not in self._allocated:
+                allocate(self._folder.root, group)
+                self._allocated.add(group.path)
+        for path, n_valid in plan.commits.items():
+            if n_valid and self._committed.get(path) != n_valid:
+                commit_runs(self._folder.root, path, n_valid)
+                self._committed[path] = n_valid
+        self._publish_labels(plan)
+        for generation, models in plan.models.items():
+            if self._models.get(generation) != models:
+                self._publish_models(generation, models)
+                self._models[generation] = models
+
+    def _publish_labels(self, plan: Plan) -> None:
+        new = [entry for entry in plan.labels if entry[1] not in self._labels]
+        batches: dict[str, list[LabelBatch]] = defaultdict(list)
+        for kind, key, system, role, generation in new:
+            labels = Labels.load(self._folder.unit(kind, key) / "labels.npz")
+            batches[system].append(LabelBatch(key, labels, generation, role))
+        for system, group in batches.items():
+            append_labels(self._folder.root, system, group)
+        self._labels.update(entry[1] for entry in new)
+
+    def _publish_models(self, generation: int, models: list[str]) -> None:
+        """Give the models of a generation a readable place; links where the disk can."""
+        target = self._folder.root / "models" / f"{generation:03d}"
+        target.mkdir(parents=True, exist_ok=True)
+        for index, model in enumerate(models):
+            source = self._folder.root / model
+            _link(source, target / f"model_{index}{source.suffix}")
+
+
+def _link(source: Path, target: Path) -> None:
+    if target.exists():
+        if target.samefile(source):
+            return
+        target.unlink()
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
+def drop_consolidated(run_dir: Path) -> None:
+    """Remove consolidated metadata: groups added later would not be seen through it."""
+    path = run_dir / STORE_NAME / "zarr.json"
+    if not path.is_file():
+        return
+    metadata = json.loads(path.read_text())
+    if metadata.pop("consolidated_metadata", None) is not None:
+        from dasksse.store.folders import write_json
+
+        write_json(path, metadata)
+
+
+def seal(run_dir: Path) -> None:
+    """Consolidate the metadata of a finished run, so that opening it takes one read."""
+    import warnings
+
+    import zarr
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # consolidated metadata is outside the v3 text
+        zarr.consolidate_metadata(run_dir / STORE_NAME)

@@ -1,0 +1,102 @@
+"""Stage that runs one MD trajectory and publishes it to the store."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dasksse.config.schema import PolyhedronSection
+from dasksse.records import Frames, Json, UnitContext
+from dasksse.store.layout import scalar_names
+from dasksse.store.trajectories import write_run
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from dasksse.explore import MdFrames
+
+
+def run(payload: Mapping[str, Json], context: UnitContext) -> dict[str, Any]:
+    """Run MD segment by segment, then publish the whole run as one shard per array."""
+    from dasksse.explore import MdSpec, read_md, remove_segments, run_md
+
+    spec = MdSpec.from_json(
+        {
+            **payload["spec"],
+            "models": [str(context.run_dir / path) for path in payload["spec"]["models"]],
+        }
+    )
+    start = Frames.load(context.run_dir / payload["structure_file"])
+    result = run_md(
+        spec,
+        start,
+        workdir=context.workdir,
+        threads=context.threads,
+        reproducible=context.reproducible,
+        on_progress=context.progress,
+    )
+    frames = read_md(context.workdir)
+    scalars = _scalars(payload, start, frames)
+    names = scalar_names(payload["spec"]["type_map"])
+    write_run(
+        context.run_dir,
+        payload["group"],
+        payload["run"],
+        arrays={
+            "positions": frames.positions,
+            "cell": frames.cells,
+            "scalars": np.stack([scalars[name] for name in names], axis=1),
+        },
+    )
+    remove_segments(context.workdir)
+    intact = scalars["framework_intact"]
+    return {
+        "n_frames": result.n_frames,
+        "n_planned": result.n_frames_planned,
+        "end": result.end,
+        "reason": result.reason,
+        "steps_done": result.steps_done,
+        "steps_repeated": result.steps_repeated,
+        "framework_broken": float(np.mean(intact < 1.0)) if len(intact) else 0.0,
+        "group": payload["group"],
+        "run": payload["run"],
+        "temperature_K": payload["spec"]["temperature_K"],
+    }
+
+
+def _scalars(
+    payload: Mapping[str, Json], start: Frames, frames: MdFrames
+) -> dict[str, NDArray[np.float64]]:
+    """Per-frame scalars of the store, by name."""
+    from dasksse.explore import Framework, deviation_scalars
+    from dasksse.structures import minimum_distances
+
+    configurations = Frames(start.numbers, frames.positions, frames.cells)
+    watch = Framework.from_structure(
+        start.numbers,
+        start.positions[0],
+        start.cells[0],
+        mobile=payload["mobile_species"],
+        polyhedra=_polyhedra(payload["framework"]),
+    ).watch(frames.positions, frames.cells)
+    return {
+        **deviation_scalars(frames.atom_deviation, start.numbers, payload["spec"]["type_map"]),
+        "temperature": frames.temperature_K,
+        "pressure": frames.pressure_GPa,
+        "energy": frames.potential_eV,
+        "framework_intact": watch.intact.astype(float),
+        "framework_drift": watch.drift_A,
+        "framework_rmsd": watch.framework_rmsd_A,
+        "min_distance": minimum_distances(configurations),
+    }
+
+
+def _polyhedra(
+    sections: Sequence[Mapping[str, Json]] | None,
+) -> tuple[PolyhedronSection, ...] | None:
+    if sections is None:
+        return None
+    return tuple(PolyhedronSection.model_validate(section) for section in sections)

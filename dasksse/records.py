@@ -1,0 +1,326 @@
+"""Frozen records and protocols that every layer shares."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field, is_dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+Json = Any
+"""A value that :func:`json.dumps` takes."""
+
+FailureClass = Literal["lost", "engine", "scf", "input", "disk", "interrupted"]
+"""Why a unit failed: ``lost`` worker (retried free of charge), ``engine`` crash, ``scf`` not
+converged, bad ``input`` (stops the run), ``disk`` full, ``interrupted`` by the user."""
+
+KEY_LENGTH = 16
+
+
+def _plain(value: Json) -> Json:
+    """Turn records, arrays and paths into JSON values with one spelling each."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    if isinstance(value, np.ndarray):
+        array = np.ascontiguousarray(value)
+        digest = hashlib.sha256(array.tobytes()).hexdigest()
+        return {"dtype": str(array.dtype), "shape": list(array.shape), "sha256": digest}
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, Path):
+        return str(value)
+    if hasattr(value, "model_dump"):
+        return value.model_dump(mode="json")
+    msg = f"cannot make a content key from {type(value).__name__}"
+    raise TypeError(msg)
+
+
+def content_key(*parts: Json) -> str:
+    """Name a unit of work by the digest of everything that determines its result.
+
+    Parameters
+    ----------
+    *parts
+        JSON values, records, config sections, paths or arrays. Order matters.
+
+    Returns
+    -------
+    str
+        Sixteen hexadecimal digits of a SHA-256.
+    """
+    text = json.dumps(parts, sort_keys=True, separators=(",", ":"), default=_plain)
+    return hashlib.sha256(text.encode()).hexdigest()[:KEY_LENGTH]
+
+
+def file_digest(path: Path) -> str:
+    """Sixteen hexadecimal digits of a file's SHA-256."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()[:KEY_LENGTH]
+
+
+@dataclass(frozen=True)
+class Frames:
+    """Configurations of one system: same atoms in the same order in every frame.
+
+    Attributes
+    ----------
+    numbers
+        Atomic numbers, shape ``(atom,)``.
+    positions
+        Cartesian positions [Å], wrapped or not, shape ``(frame, atom, xyz)``.
+    cells
+        Cell vectors as rows [Å], shape ``(frame, lattice, xyz)``.
+    """
+
+    numbers: NDArray[np.int64]
+    positions: NDArray[np.float64]
+    cells: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        """Number of frames."""
+        return int(self.positions.shape[0])
+
+    @property
+    def n_atoms(self) -> int:
+        """Number of atoms in each frame."""
+        return int(self.numbers.shape[0])
+
+    @property
+    def volumes_A3(self) -> NDArray[np.float64]:
+        """Cell volume [Å³] of each frame, shape ``(frame,)``."""
+        return np.asarray(np.abs(np.linalg.det(self.cells)))
+
+    def take(self, index: Sequence[int] | NDArray[np.int64]) -> Frames:
+        """Frames at the given indices, in that order."""
+        chosen = np.asarray(index, dtype=int)
+        return Frames(self.numbers, self.positions[chosen], self.cells[chosen])
+
+    def keys(self) -> list[str]:
+        """Content key of each frame: equal configurations share it."""
+        rounded = np.round(self.positions, 6) + 0.0
+        cells = np.round(self.cells, 6) + 0.0
+        return [content_key(self.numbers, rounded[i], cells[i]) for i in range(len(self))]
+
+    def save(self, path: Path) -> None:
+        """Write to an ``.npz`` file."""
+        np.savez(path, numbers=self.numbers, positions=self.positions, cells=self.cells)
+
+    @classmethod
+    def load(cls, path: Path) -> Frames:
+        """Read what :meth:`save` wrote."""
+        with np.load(path) as data:
+            return cls(data["numbers"], data["positions"], data["cells"])
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Energies, forces and virials of frames, and where they come from.
+
+    Attributes
+    ----------
+    frames
+        The labelled configurations.
+    energies
+        Potential energy [eV], shape ``(frame,)``; NaN where labelling failed.
+    forces
+        Forces [eV/Å], shape ``(frame, atom, xyz)``; NaN where labelling failed.
+    virials
+        Virial ``W = -dE/d(strain)`` [eV], shape ``(frame, lattice, xyz)``; NaN where the
+        source gives none (masked in training).
+    source
+        Name of the calculator, model and version included.
+    functional
+        Exchange-correlation functional the source computes or was trained on.
+    is_surrogate
+        True when the source is a model of DFT and not DFT itself.
+    reasons
+        One text per frame: empty for a good label, else why there is none.
+    """
+
+    frames: Frames
+    energies: NDArray[np.float64]
+    forces: NDArray[np.float64]
+    virials: NDArray[np.float64]
+    source: str
+    functional: str
+    is_surrogate: bool
+    reasons: tuple[str, ...] = field(default=())
+
+    def __len__(self) -> int:
+        """Number of frames."""
+        return len(self.frames)
+
+    @property
+    def is_good(self) -> NDArray[np.bool_]:
+        """Frames that carry energy and forces, shape ``(frame,)``."""
+        return np.isfinite(self.energies) & np.isfinite(self.forces).all(axis=(1, 2))
+
+    @property
+    def has_virial(self) -> NDArray[np.bool_]:
+        """Frames that carry a virial, shape ``(frame,)``."""
+        return np.asarray(np.isfinite(self.virials).all(axis=(1, 2)))
+
+    def take(self, index: Sequence[int] | NDArray[np.int64]) -> Labels:
+        """Labels at the given indices, in that order."""
+        chosen = np.asarray(index, dtype=int)
+        reasons = tuple(self.reasons[i] for i in chosen) if self.reasons else ()
+        return Labels(
+            self.frames.take(chosen),
+            self.energies[chosen],
+            self.forces[chosen],
+            self.virials[chosen],
+            self.source,
+            self.functional,
+            self.is_surrogate,
+            reasons,
+        )
+
+    def save(self, path: Path) -> None:
+        """Write to an ``.npz`` file."""
+        np.savez(
+            path,
+            numbers=self.frames.numbers,
+            positions=self.frames.positions,
+            cells=self.frames.cells,
+            energies=self.energies,
+            forces=self.forces,
+            virials=self.virials,
+            provenance=np.array(
+                json.dumps(
+                    [self.source, self.functional, self.is_surrogate, list(self.reasons)]
+                )
+            ),
+        )
+
+    @classmethod
+    def load(cls, path: Path) -> Labels:
+        """Read what :meth:`save` wrote."""
+        with np.load(path) as data:
+            source, functional, is_surrogate, reasons = json.loads(str(data["provenance"]))
+            return cls(
+                Frames(data["numbers"], data["positions"], data["cells"]),
+                data["energies"],
+                data["forces"],
+                data["virials"],
+                source,
+                functional,
+                is_surrogate,
+                tuple(reasons),
+            )
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One resumable piece of work, run by one worker in its own folder.
+
+    Attributes
+    ----------
+    kind
+        What it does, in science terms: ``label``, ``train``, ``md``, ``select`` ...
+    key
+        Digest of all inputs; also the name of its folder.
+    tag
+        Worker resource it needs: ``TRAIN``, ``MD``, ``LABEL`` or ``REDUCE``.
+    function
+        ``package.module:name`` of a stage ``f(payload, context) -> dict``.
+    payload
+        JSON inputs of the stage.
+    generation
+        Learning generation it belongs to, -1 for none.
+    amount
+        How much work it is, in ``amount_name`` (MD steps, training steps, labels).
+    amount_name
+        Unit of ``amount``.
+    """
+
+    kind: str
+    key: str
+    tag: str
+    function: str
+    payload: Mapping[str, Json]
+    generation: int = -1
+    amount: float = 1.0
+    amount_name: str = ""
+
+
+@dataclass(frozen=True)
+class Done:
+    """A finished unit and the JSON record its stage returned."""
+
+    unit: Unit
+    value: Mapping[str, Json]
+    wall_s: float
+    cpu_s: float
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A unit that did not finish: data, not an exception."""
+
+    unit: Unit
+    failure_class: FailureClass
+    error: str
+    workdir: str
+    wall_s: float = 0.0
+
+
+Outcome = Done | Failed
+
+
+class Progress(Protocol):
+    """Called by a stage to say how far it is."""
+
+    def __call__(self, done: float, note: str = "") -> None:
+        """Report the amount of work done so far, with a short note."""
+
+
+@dataclass(frozen=True)
+class UnitContext:
+    """What a stage may touch: its own folder, the run folder to read, a progress sink.
+
+    Attributes
+    ----------
+    run_dir
+        The run folder.
+    workdir
+        The unit's staging folder; it survives a crash, so a stage finds its checkpoints there.
+    progress
+        Where to report progress.
+    threads
+        Threads an engine may use.
+    reproducible
+        True in comparison mode.
+    """
+
+    run_dir: Path
+    workdir: Path
+    progress: Progress
+    threads: int = 1
+    reproducible: bool = False
+
+
+class Runner(Protocol):
+    """Runs units somewhere; the engine implements it."""
+
+    def describe(self) -> str:
+        """One line for the user: where work runs and where to watch it."""
+
+    def free_slots(self, tag: str) -> int:
+        """How many more units with this tag can start now."""
+
+    def submit(self, unit: Unit) -> None:
+        """Start a unit; its outcome comes from :meth:`wait`."""
+
+    def wait(self, timeout_s: float) -> list[Outcome]:
+        """Outcomes that arrived within the time, possibly none."""
+
+    def close(self) -> None:
+        """Stop everything that still runs and every process that was started."""

@@ -1,0 +1,197 @@
+"""The report folder: a page that needs nothing else, figures, and the numbers as JSON."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dasksse.errors import AnalysisError, StoreError
+from dasksse.report.cards import make_cards
+from dasksse.report.formats import format_duration, format_number, format_share
+from dasksse.report.summary import summarise
+from dasksse.report.tables import (
+    arrhenius_rows,
+    failure_rows,
+    production_rows,
+    progress_rows,
+    rmse_rows,
+    shares_rows,
+    system_rows,
+    temperature_rows,
+)
+from dasksse.report.verdicts import LEVEL_TITLES, by_level, judge
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from dasksse.report.data import RunReport
+    from dasksse.report.tables import Row
+
+TEMPLATE = "template.html.j2"
+FORMATS = ("svg", "png")
+_NUMERIC = re.compile(r"[<(−\d–]")
+"""How the text of a numeric cell starts."""
+
+
+@dataclass(frozen=True)
+class ShownFigure:
+    """A figure ready for the page: its files' stem and itself as a data address."""
+
+    name: str
+    section: str
+    title: str
+    caption: str
+    source: str
+    width_px: int
+
+
+@dataclass(frozen=True)
+class ShownTable:
+    """Rows of text with the columns that are set flush right."""
+
+    rows: Sequence[Row]
+    numeric: frozenset[str]
+
+
+def write_report(report: RunReport, folder: Path) -> Path:
+    """Write ``index.html``, ``figures/*.svg|png`` and ``summary.json``; give the page's path.
+
+    Each file appears under its name only when complete, the page last, so a reader never sees
+    half a report. Figures whose data are not there (any more) are left out.
+
+    Parameters
+    ----------
+    report
+        The run, finished or not.
+    folder
+        Made if it is not there; files of an earlier report are replaced.
+
+    Raises
+    ------
+    StoreError
+        When the folder cannot be written.
+    """
+    try:
+        (folder / "figures").mkdir(parents=True, exist_ok=True)
+        figures = _write_figures(report, folder / "figures")
+        summary = json.dumps(summarise(report), indent=1, allow_nan=False, ensure_ascii=False)
+        _write_whole(folder / "summary.json", summary.encode())
+        page = folder / "index.html"
+        _write_whole(page, render_page(report, figures).encode())
+    except OSError as error:
+        msg = f"cannot write the report to {folder}: {error}; free space or choose a folder"
+        raise StoreError(msg) from error
+    return page
+
+
+def render_page(report: RunReport, figures: Sequence[ShownFigure] = ()) -> str:
+    """Fill the page's template.
+
+    Parameters
+    ----------
+    report
+        The run.
+    figures
+        Figures to embed.
+    """
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template(TEMPLATE).render(
+        report=report,
+        state=report.status.split(":")[0],
+        cards=make_cards(report),
+        verdicts=by_level(judge(report)),
+        level_titles=LEVEL_TITLES,
+        figures=figures,
+        tables={name: _shown_table(make(report)) for name, make in _TABLES.items()},
+        timing=_timing_lines(report.timing),
+    )
+
+
+_TABLES: Mapping[str, Callable[[RunReport], list[Row]]] = {
+    "systems": system_rows,
+    "production": production_rows,
+    "arrhenius": arrhenius_rows,
+    "shares": shares_rows,
+    "temperatures": temperature_rows,
+    "progress": progress_rows,
+    "rmse": rmse_rows,
+    "failures": failure_rows,
+}
+
+
+def _shown_table(rows: Sequence[Row]) -> ShownTable:
+    """Columns in which every cell starts like a number are numeric."""
+    columns = rows[0] if rows else {}
+    numeric = {column for column in columns if all(_NUMERIC.match(row[column]) for row in rows)}
+    return ShownTable(rows, frozenset(numeric))
+
+
+def _timing_lines(timing: Mapping[str, object]) -> list[tuple[str, str]]:
+    """Wall time, CPU-hours by kind (largest first) and the driver's share, as known."""
+    lines: list[tuple[str, str]] = []
+    wall, share = timing.get("wall_s"), timing.get("driver_share")
+    if isinstance(wall, int | float):
+        lines.append(("wall time", format_duration(wall)))
+    hours = timing.get("cpu_hours")
+    if isinstance(hours, dict):
+        ordered = sorted(hours.items(), key=lambda item: -item[1])
+        lines += [(f"CPU-hours, {kind}", format_number(amount)) for kind, amount in ordered]
+    if isinstance(share, int | float):
+        lines.append(("driver's share of the wall time", format_share(share)))
+    return lines
+
+
+def _write_figures(report: RunReport, folder: Path) -> list[ShownFigure]:
+    """Draw what can be drawn; remove files of figures that cannot."""
+    from dasksse.report.figures import FIGURES, save_figure
+
+    shown: list[ShownFigure] = []
+    for entry in FIGURES:
+        paths = {suffix: folder / f"{entry.name}.{suffix}" for suffix in FORMATS}
+        try:
+            figure = entry.draw(report)
+        except AnalysisError:
+            for path in paths.values():
+                path.unlink(missing_ok=True)
+            continue
+        for suffix, path in paths.items():
+            with tempfile.TemporaryDirectory(dir=folder) as scratch:
+                drawn = Path(scratch) / f"figure.{suffix}"
+                save_figure(figure, drawn)
+                drawn.replace(path)
+        encoded = base64.b64encode(paths["svg"].read_bytes()).decode()
+        shown.append(
+            ShownFigure(
+                entry.name,
+                entry.section,
+                entry.title,
+                entry.caption,
+                f"data:image/svg+xml;base64,{encoded}",
+                round(figure.get_figwidth() * 96 * 1.25),
+            )
+        )
+    return shown
+
+
+def _write_whole(path: Path, content: bytes) -> None:
+    """Write beside the final name and rename, so that the file is whole or not there."""
+    scratch = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        scratch.write_bytes(content)
+        scratch.replace(path)
+    finally:
+        scratch.unlink(missing_ok=True)

@@ -1,0 +1,133 @@
+"""Verdicts on D(T), activation energy and extrapolation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from dasksse.report.data import Verdict
+from dasksse.report.evidence import (
+    SMALL_CELL_ATOMS,
+    model_doubts,
+    resolved_rows,
+    statistical_limits,
+)
+from dasksse.report.formats import format_list, format_value_error, is_known
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from dasksse.report.data import ProductionRow, RunReport
+
+MIN_POINTS = 3
+"""Two points always lie on a line."""
+WIDE_EA_ERROR = 0.2
+"""Relative error of the activation energy from which it is called wide."""
+FAR_BELOW = 0.8
+"""Extrapolation below this times the lowest resolved temperature is called far."""
+
+
+def _subject(row: ProductionRow) -> str:
+    return f"D of {row.system} at {row.temperature_K:g} K"
+
+
+def judge_rows(report: RunReport) -> Iterator[Verdict]:
+    """One verdict for each row that is limited, one per system for those that are not."""
+    sound: dict[str, list[float]] = {}
+    for row in sorted(report.production, key=lambda row: (row.system, row.temperature_K)):
+        doubts, limits = list(model_doubts(row)), list(statistical_limits(row))
+        if doubts:
+            text = f"Outside what the potential is good for: {'; '.join(doubts + limits)}."
+            yield Verdict("doubt", _subject(row), text)
+        elif limits:
+            yield Verdict("care", _subject(row), f"{'; '.join(limits).capitalize()}.")
+        else:
+            sound.setdefault(row.system, []).append(row.temperature_K)
+        if row.trust_note:
+            yield Verdict("care", _subject(row), row.trust_note)
+    for system, temperatures in sound.items():
+        listed = format_list(tuple(temperatures))
+        yield Verdict(
+            "trust",
+            f"D of {system}",
+            f"Diffusive and resolved, frames inside trust, framework whole at {listed} K.",
+        )
+
+
+def judge_cell_size(report: RunReport) -> Iterator[Verdict]:
+    """Small cells overestimate D at low temperature."""
+    small: dict[str, int] = {}
+    for row in report.production:
+        if row.n_atoms < SMALL_CELL_ATOMS:
+            small[row.system] = row.n_atoms
+    for system, n_atoms in small.items():
+        yield Verdict(
+            "care",
+            "Cell size",
+            f"{system} was run with {n_atoms} atoms. Cells below {SMALL_CELL_ATOMS} atoms can "
+            "give far too high D at low temperature (10-100 times for LGPS-type conductors at "
+            "200 atoms); 900 atoms were needed there.",
+        )
+
+
+def judge_arrhenius(report: RunReport) -> Iterator[Verdict]:
+    """How far the activation energy and the extrapolation carry, system by system."""
+    if not report.production:
+        yield Verdict("care", "Diffusion", "There is no production run, so no D and no Ea.")
+        return
+    for system in report.production_systems:
+        fit = report.arrhenius.get(system)
+        rows = resolved_rows(report, system)
+        if not fit or not is_known(fit.get("Ea_eV")):
+            yield Verdict(
+                "care",
+                f"Ea of {system}",
+                f"No Arrhenius fit: {len(rows)} temperature(s) with a resolved D.",
+            )
+            continue
+        yield from _judge_fit(system, fit, rows)
+
+
+def _judge_fit(
+    system: str, fit: Mapping[str, Any], rows: Sequence[ProductionRow]
+) -> Iterator[Verdict]:
+    """Points, straightness, error and reach of one fit."""
+    subject = f"Ea of {system}"
+    error = fit.get("Ea_err_eV")
+    text = format_value_error(fit["Ea_eV"], error, "eV")
+    listed = format_list(tuple(row.temperature_K for row in rows))
+    if len(rows) < MIN_POINTS:
+        yield Verdict(
+            "doubt",
+            subject,
+            f"{text} rests on {len(rows)} temperature(s), fewer than {MIN_POINTS}: nothing "
+            "shows that one line fits.",
+        )
+    elif fit.get("one_line_ok") is False:
+        yield Verdict(
+            "doubt",
+            subject,
+            f"{text}, but one straight line does not fit D at {listed} K: the mechanism or "
+            "the phase may change in between.",
+        )
+    elif not is_known(error) or error > WIDE_EA_ERROR * abs(fit["Ea_eV"]):
+        yield Verdict("care", subject, f"{text}, from D at {listed} K: a wide error.")
+    else:
+        yield Verdict("trust", subject, f"{text}, one line through D at {listed} K.")
+    yield from _judge_reach(system, fit, rows)
+
+
+def _judge_reach(
+    system: str, fit: Mapping[str, Any], rows: Sequence[ProductionRow]
+) -> Iterator[Verdict]:
+    """Say that an extrapolation is one."""
+    at_K = fit.get("at_K")
+    if not rows or not is_known(at_K) or not is_known(fit.get("D_m2_s")):
+        return
+    lowest = rows[0].temperature_K
+    if at_K < FAR_BELOW * lowest:
+        yield Verdict(
+            "care",
+            f"D of {system} at {at_K:g} K",
+            f"Extrapolated from {lowest:g} K and above. The interval holds only if nothing "
+            "changes in between (phase, order, correlated motion).",
+        )

@@ -1,0 +1,179 @@
+"""Verdicts on labels, learning and the potential."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from dasksse.report.data import Verdict
+from dasksse.report.evidence import (
+    BROKEN_LIMIT,
+    EARNED_SHARE,
+    MIN_CHECKS,
+    probe_errors,
+    trust_evidence,
+)
+from dasksse.report.formats import format_share
+from dasksse.units import MEV_PER_EV
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dasksse.report.data import RunReport
+
+CONVERGED_SHARE, USABLE_SHARE = 0.98, 0.9
+"""Accurate shares; Huang et al. (doi:10.1063/5.0041849) moved on at 96-99.96 %."""
+OVERFIT_RATIO = 1.5
+"""Held-out over training force error from which the model knows its training set by heart."""
+STEP_THAT_MATTERS = 0.03
+"""Relative change of the probe error that counts as a change."""
+
+
+def judge_status(report: RunReport) -> Iterator[Verdict]:
+    """Say that a run has not ended, or ended early."""
+    if report.status == "running":
+        yield Verdict("care", "Unfinished", "The run is still going; every number may change.")
+    elif report.status != "finished":
+        yield Verdict("care", "Unfinished", f"The run ended early: {report.status}.")
+
+
+def judge_labels(report: RunReport) -> Iterator[Verdict]:
+    """A surrogate label is not DFT, and no error of the model against it includes its own."""
+    if report.is_surrogate:
+        yield Verdict(
+            "care",
+            "Labels",
+            f"Energies and forces come from {report.label_source}, a model trained on "
+            f"{report.functional}, not from DFT. Its own error against DFT comes on top of "
+            "every error shown here.",
+        )
+    else:
+        yield Verdict(
+            "trust",
+            "Labels",
+            f"Energies and forces were computed by {report.label_source}, functional "
+            f"{report.functional}.",
+        )
+
+
+def judge_exploration(report: RunReport) -> Iterator[Verdict]:
+    """How much of what the MD visits the ensemble knows."""
+    if not report.explored:
+        yield Verdict("care", "Learning", "No exploration has been judged yet.")
+        return
+    last = report.explored[-1]
+    share = last.accurate or 0.0
+    text = (
+        f"In generation {last.generation} the models agree on {format_share(share)} of the "
+        f"frames ({', '.join(last.systems)})"
+    )
+    if share >= CONVERGED_SHARE:
+        yield Verdict("trust", "Learning", f"{text}: the space visited by the MD is known.")
+    elif share >= USABLE_SHARE:
+        yield Verdict("care", "Learning", f"{text}: nearly converged, more generations help.")
+    else:
+        yield Verdict("doubt", "Learning", f"{text}: learning has not converged.")
+    if last.n_blown_up_runs:
+        plural = "run" if last.n_blown_up_runs == 1 else "runs"
+        yield Verdict(
+            "care",
+            "Stability",
+            f"{last.n_blown_up_runs} {plural} of the last exploration blew up; the frames "
+            "they did not write count as failed.",
+        )
+    if (last.framework_broken or 0.0) > BROKEN_LIMIT:
+        yield Verdict(
+            "care",
+            "Framework",
+            f"The framework is broken in {format_share(last.framework_broken)} of the frames "
+            "of the last exploration: part of what was learned is not the crystal.",
+        )
+
+
+def judge_errors(report: RunReport) -> Iterator[Verdict]:
+    """Training error against trust level and against held-out error."""
+    trained = [row for row in report.generations if row.error("train", "force_rmse_meV_A")]
+    if not trained:
+        return
+    last = trained[-1]
+    train = last.error("train", "force_rmse_meV_A")
+    held_out = last.error("held_out", "force_rmse_meV_A")
+    if train is not None and train[0] > MEV_PER_EV * last.trust_low_eV_A:
+        yield Verdict(
+            "doubt",
+            "Trust level",
+            f"The lower trust level ({last.trust_low_eV_A:g} eV/Å) is below the training force "
+            f"error ({train[0] / MEV_PER_EV:.3f} eV/Å): it parts noise from noise. Raise "
+            "select.trust or train longer.",
+        )
+    if train is not None and held_out is not None:
+        ratio = held_out[0] / train[0] if train[0] > 0 else math.inf
+        text = (
+            f"Force error {held_out[0]:.0f} meV/Å on frames kept out of training, "
+            f"{train[0]:.0f} on the training set"
+        )
+        if ratio > OVERFIT_RATIO:
+            yield Verdict("care", "Accuracy", f"{text}: the models are overfitted.")
+        else:
+            yield Verdict("trust", "Accuracy", f"{text}: no overfitting.")
+
+
+def judge_probe(report: RunReport) -> Iterator[Verdict]:
+    """Whether the error on the fixed probe falls from generation to generation."""
+    errors = probe_errors(report.generations)
+    minimum_to_compare = 2
+    if len(errors) < minimum_to_compare:
+        return
+    (first_generation, first), (_, previous), (last_generation, last) = (
+        errors[0],
+        errors[-2],
+        errors[-1],
+    )
+    noise = math.hypot(previous[1], last[1])
+    step = last[0] - previous[0]
+    matters = abs(step) > max(noise, STEP_THAT_MATTERS * previous[0])
+    text = (
+        f"Force error on the probe: {first[0]:.0f} meV/Å in generation {first_generation}, "
+        f"{last[0]:.0f} in generation {last_generation}"
+    )
+    if matters and step > 0:
+        yield Verdict("doubt", "Progress", f"{text}; the last generation made it worse.")
+    elif matters:
+        yield Verdict("care", "Progress", f"{text}, still falling: another generation helps.")
+    elif last[0] < first[0]:
+        yield Verdict("trust", "Progress", f"{text}; it has levelled off.")
+    else:
+        yield Verdict("care", "Progress", f"{text}: learning has not improved it.")
+
+
+def judge_trust_level(report: RunReport) -> Iterator[Verdict]:
+    """Whether frames called accurate are accurate."""
+    evidence = trust_evidence(report.generations)
+    if not evidence.n_checked:
+        return
+    text = (
+        f"{evidence.n_good} of {evidence.n_checked} frames that were called accurate and "
+        "labelled all the same have a true error (worst atom) below the upper trust level"
+    )
+    if evidence.n_checked < MIN_CHECKS:
+        yield Verdict("care", "Trust level", f"{text}; too few to judge the level.")
+    elif evidence.share >= EARNED_SHARE:
+        yield Verdict("trust", "Trust level", f"{text}: the trust level is earned.")
+    else:
+        yield Verdict(
+            "doubt",
+            "Trust level",
+            f"{text}: agreement of the models does not mean accuracy here.",
+        )
+
+
+def judge_failures(report: RunReport) -> Iterator[Verdict]:
+    """Units without result are left out of everything shown."""
+    if report.failures:
+        plural = "unit" if len(report.failures) == 1 else "units"
+        yield Verdict(
+            "care",
+            "Failures",
+            f"{len(report.failures)} {plural} gave no result and nothing here uses them; "
+            "reasons and folders are listed below.",
+        )

@@ -1,0 +1,274 @@
+"""Tables of a run as rows of text, for the page and the terminal alike."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from dasksse.report.data import RMSE_SETS, SET_TITLES
+from dasksse.report.evidence import is_diffusive, trust_in_words
+from dasksse.report.formats import (
+    UNKNOWN,
+    format_count,
+    format_interval,
+    format_list,
+    format_number,
+    format_share,
+    format_upper_bound,
+    format_value_error,
+    is_known,
+)
+from dasksse.report.verdicts import LEVEL_TITLES, by_level, judge
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.table import Table
+
+    from dasksse.report.data import GenerationRow, MeanStd, ProductionRow, RunReport
+
+Row = dict[str, str]
+"""One table row: column title to text. All rows of a table have the same columns."""
+
+D_UNIT, SIGMA_UNIT = "m²/s", "mS/cm"
+_YES_NO = {"True": "yes", "False": "no"}
+LEVEL_STYLES = {"trust": "green", "care": "yellow", "doubt": "red"}
+
+
+def _mean_std(error: MeanStd | None) -> str:
+    """Mean and spread over the ensemble; the spread may be 0 or unknown."""
+    if error is None or not is_known(error[0]):
+        return UNKNOWN
+    mean, std = error
+    return format_value_error(mean, std) if is_known(std) and std > 0 else format_number(mean)
+
+
+def shares_rows(report: RunReport) -> list[Row]:
+    """Shares per generation, as Table IV of Huang et al. (doi:10.1063/5.0041849) gives them."""
+    return [
+        {
+            "generation": str(row.generation),
+            "line": str(row.line),
+            "systems": ", ".join(row.systems),
+            "ensemble": row.ensemble,
+            "T [K]": format_list(row.temperatures_K),
+            "length [ps]": f"{row.length_ps:g}",
+            "trained on": format_count(row.n_train),
+            "accurate": format_share(row.accurate),
+            "candidate": format_share(row.candidate),
+            "failed": format_share(row.failed),
+            "frames / planned": _written_frames(row),
+            "runs blown up": format_count(row.n_blown_up_runs),
+            "labelled": format_count(row.n_labelled),
+        }
+        for row in report.generations
+    ]
+
+
+def _written_frames(row: GenerationRow) -> str:
+    if row.n_frames is None and row.n_planned_frames is None:
+        return UNKNOWN
+    return f"{format_count(row.n_frames)} / {format_count(row.n_planned_frames)}"
+
+
+def temperature_rows(report: RunReport) -> list[Row]:
+    """Shares per generation, system and temperature."""
+    return [
+        {
+            "generation": str(row.generation),
+            "system": share.system,
+            "T [K]": f"{share.temperature_K:g}",
+            "accurate": format_share(share.accurate),
+            "candidate": format_share(share.candidate),
+            "failed": format_share(share.failed),
+            "planned frames": format_count(share.n_planned),
+        }
+        for row in report.generations
+        for share in row.by_temperature
+    ]
+
+
+def progress_rows(report: RunReport) -> list[Row]:
+    """Force errors of each generation's models on every set, and deviation on the probe."""
+    return [
+        {
+            "generation": str(row.generation),
+            "trained on": format_count(row.n_train),
+            **{
+                f"F {SET_TITLES[name]} [meV/Å]": _mean_std(row.error(name, "force_rmse_meV_A"))
+                for name in RMSE_SETS
+            },
+            "E held out [meV/atom]": _mean_std(row.error("held_out", "energy_rmse_meV_atom")),
+            "E probe [meV/atom]": _mean_std(row.error("probe", "energy_rmse_meV_atom")),
+            "probe deviation [eV/Å]": format_number(row.probe_deviation_mean_eV_A),
+        }
+        for row in report.generations
+        if row.rmse or row.probe_deviation_mean_eV_A is not None
+    ]
+
+
+def rmse_rows(report: RunReport) -> list[Row]:
+    """Energy, force and virial errors of the latest models, mean ± spread of the ensemble.
+
+    Laid out as Table V of Huang et al. (doi:10.1063/5.0041849), one row a set.
+    """
+    judged = [row for row in report.generations if row.rmse]
+    if not judged:
+        return []
+    last = judged[-1]
+    return [
+        {
+            "set": SET_TITLES[name],
+            "energy [meV/atom]": _mean_std(last.error(name, "energy_rmse_meV_atom")),
+            "force [meV/Å]": _mean_std(last.error(name, "force_rmse_meV_A")),
+            "virial [meV/atom]": _mean_std(last.error(name, "virial_rmse_meV_atom")),
+        }
+        for name in RMSE_SETS
+        if name in last.rmse
+    ]
+
+
+def diffusion_text(row: ProductionRow) -> str:
+    """D with its error, or the upper bound where the run is not diffusive."""
+    diffusion = row.diffusion
+    if is_diffusive(row):
+        return format_value_error(diffusion["D_m2_s"], diffusion.get("D_err_m2_s"), D_UNIT)
+    return format_upper_bound(diffusion.get("upper_bound_m2_s"), D_UNIT)
+
+
+def _window_text(window: Any) -> str:  # noqa: ANN401 - a JSON value
+    return UNKNOWN if not window else f"{window[0]:g}–{window[1]:g}"
+
+
+def production_rows(report: RunReport) -> list[Row]:
+    """D, conductivity and what limits them, per system and temperature."""
+    rows = sorted(report.production, key=lambda row: (row.system, row.temperature_K))
+    return [
+        {
+            "system": row.system,
+            "T [K]": f"{row.temperature_K:g}",
+            "atoms": format_count(row.n_atoms),
+            "runs × length": f"{row.n_runs} × {row.length_ps:g} ps",
+            "D": diffusion_text(row),
+            "σ [mS/cm]": format_number(row.diffusion.get("sigma_mS_cm"))
+            if is_diffusive(row)
+            else UNKNOWN,
+            "Haven ratio": format_value_error(
+                row.diffusion.get("haven_ratio"), row.diffusion.get("haven_ratio_err")
+            ),
+            "regime": str(row.diffusion.get("regime") or UNKNOWN).replace("_", " "),
+            "fit window [ps]": _window_text(row.diffusion.get("fit_window_ps")),
+            "outside trust": format_share(row.untrusted_fraction),
+            "framework broken": format_share(row.framework_broken),
+            "mean T [K]": format_number(row.mean_temperature_K),
+            "mean P [GPa]": format_number(row.mean_pressure_GPa, digits=2),
+            "trustworthy": trust_in_words(row),
+        }
+        for row in rows
+    ]
+
+
+def arrhenius_rows(report: RunReport) -> list[Row]:
+    """Activation energy and extrapolated values per system, where there is a fit."""
+    return [
+        {
+            "system": system,
+            "Ea": format_value_error(fit.get("Ea_eV"), fit.get("Ea_err_eV"), "eV"),
+            "D0": format_number(fit.get("D0_m2_s"), D_UNIT),
+            "at [K]": format_number(fit.get("at_K")),
+            "D (interval)": format_interval(
+                fit.get("D_m2_s"), fit.get("D_low_m2_s"), fit.get("D_high_m2_s"), D_UNIT
+            ),
+            "σ": format_number(fit.get("sigma_mS_cm"), SIGMA_UNIT),
+            "χ² reduced": format_number(fit.get("chi2_reduced"), digits=2),
+            "one line fits": _YES_NO.get(str(fit.get("one_line_ok")), UNKNOWN),
+        }
+        for system, fit in report.arrhenius.items()
+        if fit
+    ]
+
+
+def system_rows(report: RunReport) -> list[Row]:
+    """The crystals of the run."""
+    return [
+        {
+            "system": row.name,
+            "formula": row.formula,
+            "atoms": format_count(row.n_atoms),
+            "volume [Å³]": f"{row.volume_A3:.1f}",
+            "notes": row.notes,
+        }
+        for row in report.systems
+    ]
+
+
+def failure_rows(report: RunReport) -> list[Row]:
+    """Units without result."""
+    return [
+        {"kind": row.kind, "key": row.key, "reason": row.reason, "folder": row.folder}
+        for row in report.failures
+    ]
+
+
+def verdict_rows(report: RunReport) -> list[Row]:
+    """What can be trusted, one sentence a row, best first."""
+    return [
+        {"": LEVEL_TITLES[level], "about": verdict.subject, "why": verdict.text}
+        for level, group in by_level(judge(report)).items()
+        for verdict in group
+    ]
+
+
+_TERMINAL_COLUMNS = {
+    "shares": (
+        "generation",
+        "systems",
+        "T [K]",
+        "trained on",
+        "accurate",
+        "candidate",
+        "failed",
+        "labelled",
+    ),
+    "production": ("system", "T [K]", "runs × length", "D", "outside trust", "trustworthy"),
+}
+"""Columns that fit a terminal; the page shows all."""
+
+
+def _rich_table(
+    title: str, rows: Sequence[Row], columns: Sequence[str] = (), styles: Sequence[str] = ()
+) -> Table:
+    """Table of the chosen columns; ``styles`` colours the first cell of each row."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=title, title_justify="left", title_style="bold", header_style="dim")
+    shown = columns or tuple(rows[0])
+    for column in shown:
+        table.add_column(column, overflow="fold")
+    for row, style in zip(rows, styles or [""] * len(rows), strict=True):
+        first, *others = (row[column] for column in shown)
+        table.add_row(Text(first, style=style), *map(Text, others))
+    return table
+
+
+def rich_tables(report: RunReport) -> list[Table]:
+    """Summary for the terminal: shares, errors, D, Ea, and what is trustworthy in it.
+
+    Tables without rows are left out; the last one always holds the verdicts. Words carry the
+    meaning, colours repeat it.
+    """
+    tables = [
+        ("Shares of frames per generation", shares_rows(report), _TERMINAL_COLUMNS["shares"]),
+        ("Errors of the latest models (mean ± spread of the ensemble)", rmse_rows(report), ()),
+        (
+            f"Diffusion of {report.mobile_species}",
+            production_rows(report),
+            _TERMINAL_COLUMNS["production"],
+        ),
+        ("Arrhenius fits", arrhenius_rows(report), ()),
+    ]
+    made = [_rich_table(title, rows, columns) for title, rows, columns in tables if rows]
+    levels = [level for level, group in by_level(judge(report)).items() for _ in group]
+    styles = [LEVEL_STYLES[level] for level in levels]
+    title = "What is trustworthy in it"
+    return [*made, _rich_table(title, verdict_rows(report), styles=styles)]

@@ -1,0 +1,1 @@
+"""Which frames of exploration are worth a label."""

@@ -1,0 +1,224 @@
+"""The run folder: where things lie, atomic writes, and the locks that keep writers apart.
+
+A unit of work is done when its folder exists under its final name ``work/<kind>/<key>``; the
+rename from ``<key>.part`` is the commit. Until then the ``.part`` folder keeps checkpoints and
+finished segments for the next attempt.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import shutil
+import socket
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from dasksse.errors import RunFolderError, StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PART = ".part"
+RESULT = "result.json"
+ATTEMPTS = "attempts.jsonl"
+PROGRESS = "progress.json"
+_LOCK = ".lock"
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a text file so that it is whole or absent, whatever dies when.
+
+    Raises
+    ------
+    StoreError
+        When the disk is full; nothing of the old file is lost.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("w", encoding="utf-8") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            msg = (
+                f"disk full while writing {path}: free space, then give the same command again"
+            )
+            raise StoreError(msg) from error
+        raise
+
+
+def write_json(path: Path, value: Any) -> None:  # noqa: ANN401 - any JSON value
+    """Write a JSON file atomically; NaN is refused."""
+    write_atomically(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> Any:  # noqa: ANN401 - any JSON value
+    """Read a JSON file; a damaged one is named."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        msg = f"{path} is damaged: {error}"
+        raise StoreError(msg) from error
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Paths inside a run folder."""
+
+    root: Path
+
+    @property
+    def config(self) -> Path:
+        """The user's configuration, as given."""
+        return self.root / "config.yaml"
+
+    @property
+    def resolved_config(self) -> Path:
+        """The configuration with every default written out."""
+        return self.root / "config.resolved.yaml"
+
+    @property
+    def journal(self) -> Path:
+        """The driver's index."""
+        return self.root / "journal.sqlite"
+
+    @property
+    def report(self) -> Path:
+        """Folder of the report."""
+        return self.root / "report"
+
+    @property
+    def work(self) -> Path:
+        """Folder of the units of work."""
+        return self.root / "work"
+
+    def unit(self, kind: str, key: str) -> Path:
+        """Final folder of a unit; it exists when the unit is done."""
+        return self.work / kind / key
+
+    def part(self, kind: str, key: str) -> Path:
+        """Staging folder of a unit."""
+        return self.work / kind / f"{key}{PART}"
+
+    def failed(self, key: str) -> Path:
+        """Folder of a quarantined unit."""
+        return self.root / "failed" / key
+
+    def decision(self, name: str) -> Path:
+        """File of a decision that depended on when results came in."""
+        return self.root / "decisions" / f"{name}.json"
+
+    def done_units(self) -> Iterator[tuple[str, str]]:
+        """Kind and key of every finished unit on disk."""
+        if not self.work.is_dir():
+            return
+        for kind in sorted(self.work.iterdir()):
+            for folder in sorted(kind.iterdir()):
+                if folder.suffix != PART and not folder.name.startswith("."):
+                    yield kind.name, folder.name
+
+    def unit_result(self, kind: str, key: str) -> dict[str, Any]:
+        """Record of a finished unit."""
+        result: dict[str, Any] = read_json(self.unit(kind, key) / RESULT)
+        return result
+
+    def quarantine(self, kind: str, key: str, reason: dict[str, Any]) -> Path:
+        """Move a unit that failed for good to ``failed/`` with its reason; returns the folder."""
+        target = self.failed(key)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if target.exists():
+            shutil.rmtree(target)
+        part = self.part(kind, key)
+        part.mkdir(parents=True, exist_ok=True)
+        write_json(part / "reason.json", reason)
+        part.rename(target)
+        return target
+
+    def quarantined(self) -> dict[str, dict[str, Any]]:
+        """Reason of every quarantined unit, by key."""
+        folder = self.root / "failed"
+        if not folder.is_dir():
+            return {}
+        return {
+            path.name: read_json(path / "reason.json")
+            for path in sorted(folder.iterdir())
+            if (path / "reason.json").is_file()
+        }
+
+
+class FileLock:
+    """An exclusive lock that the operating system drops when its holder dies.
+
+    POSIX record locks work on the network file systems that clusters use.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._stream: IO[str] | None = None
+
+    def acquire(self) -> bool:
+        """Take the lock; False when another process holds it."""
+        stream = self.path.open("a+", encoding="utf-8")
+        try:
+            fcntl.lockf(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            stream.close()
+            if error.errno in {errno.EACCES, errno.EAGAIN}:
+                return False
+            raise
+        stream.seek(0)
+        stream.truncate()
+        stamp = time.strftime("%Y-%m-%d %H:%M:%S")
+        stream.write(f"process {os.getpid()} on {socket.gethostname()} since {stamp}\n")
+        stream.flush()
+        self._stream = stream
+        return True
+
+    def holder(self) -> str:
+        """What the holder wrote about itself."""
+        with contextlib.suppress(OSError):
+            return self.path.read_text(encoding="utf-8").strip()
+        return ""
+
+    def release(self) -> None:
+        """Drop the lock; the file stays."""
+        if self._stream is not None:
+            self._stream.close()
+            self._stream = None
+
+
+def unit_lock(part: Path) -> FileLock:
+    """Lock of one unit's staging folder: a second copy of the unit cannot write there."""
+    return FileLock(part / _LOCK)
+
+
+@contextlib.contextmanager
+def driver_lock(folder: RunFolder) -> Iterator[None]:
+    """Hold the run folder for one driver.
+
+    Raises
+    ------
+    RunFolderError
+        When another driver holds it.
+    """
+    lock = FileLock(folder.root / "driver.lock")
+    if not lock.acquire():
+        msg = (
+            f"another driver works in {folder.root} ({lock.holder()}); "
+            "watch it with `dasksse status`, or end it first"
+        )
+        raise RunFolderError(msg)
+    try:
+        yield
+    finally:
+        lock.release()

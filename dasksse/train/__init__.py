@@ -1,0 +1,3 @@
+"""Training and evaluation of Deep Potential ensembles."""
+
+from __future__ import annotations

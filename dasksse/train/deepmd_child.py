@@ -1,0 +1,138 @@
+"""Child process around DeePMD-kit: ``python -m dasksse.train.deepmd_child JOB.json``.
+
+It trains, freezes and compresses, or evaluates models, one after the other in one process, so
+that the backend is loaded once. It reads and writes nothing outside its working folder but the
+data, the models and the checkpoint that the job names.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import shutil
+import sys
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dasksse.train.backends import BACKENDS, UNAVAILABLE_EXIT, Backend
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Job = dict[str, Any]
+
+
+def _is_whole_tensorflow(checkpoint: Path) -> bool:
+    """Read every tensor (their checksums are verified) and the graph of a checkpoint."""
+    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+    from tensorflow import errors, train
+    from tensorflow.compat.v1 import MetaGraphDef
+
+    try:
+        MetaGraphDef().ParseFromString(Path(f"{checkpoint}.meta").read_bytes())
+        reader = train.load_checkpoint(str(checkpoint))
+        for name in reader.get_variable_to_shape_map():
+            reader.get_tensor(name)
+    except (DecodeError, OSError, ValueError, RuntimeError, errors.OpError):
+        return False
+    return True
+
+
+def _is_whole_file(checkpoint: Path) -> bool:
+    return checkpoint.is_dir() or checkpoint.stat().st_size > 0
+
+
+_IS_WHOLE: dict[str, Callable[[Path], bool]] = {
+    "tensorflow": _is_whole_tensorflow,
+    "pytorch": zipfile.is_zipfile,  # its directory stands at the end of the file
+}
+
+
+def _last_whole_checkpoint(job: Job, backend: Backend) -> int | None:
+    """Step of the newest checkpoint here that can be read; None when there is none."""
+    is_whole = _IS_WHOLE.get(job["backend"], _is_whole_file)
+    here = Path.cwd()
+    for step in backend.checkpoint_steps(here, name=job["checkpoint_name"]):
+        if is_whole(backend.checkpoint(here, step, name=job["checkpoint_name"])):
+            return step
+        sys.stderr.write(f"checkpoint of step {step} is damaged: left out\n")
+    return None
+
+
+def _start_over(job: Job) -> None:
+    """Remove what an earlier attempt left, so that nothing of it is taken for new."""
+    for path in (*Path().glob(f"{job['checkpoint_name']}*"), Path("checkpoint")):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    Path(job["curve_name"]).unlink(missing_ok=True)
+
+
+def train(job: Job) -> None:
+    """Train (or go on training), freeze and, if asked for, compress."""
+    from deepmd.main import main as deepmd
+
+    backend = BACKENDS[job["backend"]]
+    done = _last_whole_checkpoint(job, backend) if job["restart"] else None
+    start = ["--init-model", job["init_from"]] if job["init_from"] else []
+    if done is None:
+        _start_over(job)
+    else:
+        checkpoint = backend.checkpoint(Path(), done, name=job["checkpoint_name"])
+        start = ["--restart", str(checkpoint)]
+    if done is None or done < job["steps"]:
+        skip = ["--skip-neighbor-stat"] if job["skip_neighbor_stat"] else []
+        train_command = ["train", job["input"], "--output", "input_used.json"]
+        deepmd([backend.flag, *train_command, *skip, *start])
+    last = backend.checkpoint(Path(), job["steps"], name=job["checkpoint_name"])
+    deepmd([backend.flag, "freeze", "-c", str(last), "-o", job["frozen"]])
+    if job["compressed"]:
+        deepmd([backend.flag, "compress", "-i", job["frozen"], "-o", job["compressed"]])
+
+
+def evaluate(job: Job) -> None:
+    """Energies, forces and virials of every data set with every model, to an npz file."""
+    from deepmd.infer import DeepPot
+
+    results: dict[str, list[np.ndarray]] = {}
+    with np.load(job["data"]) as arrays:
+        for path in job["models"]:
+            model = DeepPot(path)
+            index = {symbol: i for i, symbol in enumerate(model.get_type_map())}
+            for number, symbols in enumerate(job["symbols"]):
+                unknown = sorted(set(symbols) - set(index))
+                if unknown:
+                    sys.exit(f"{path} knows {', '.join(index)}, not {', '.join(unknown)}")
+                energy, force, virial = model.eval(
+                    arrays[f"positions_{number}"],
+                    arrays[f"cells_{number}"],
+                    [index[symbol] for symbol in symbols],
+                )[:3]
+                results.setdefault(f"energies_{number}", []).append(energy.reshape(-1))
+                results.setdefault(f"forces_{number}", []).append(force)
+                results.setdefault(f"virials_{number}", []).append(virial.reshape(-1, 3, 3))
+    arrays_out: dict[str, Any] = {name: np.stack(parts) for name, parts in results.items()}
+    np.savez(job["predictions"], **arrays_out)
+
+
+TASKS: dict[str, Callable[[Job], None]] = {"train": train, "evaluate": evaluate}
+
+
+def main(job_file: str) -> None:
+    """Load the backends a job needs, then do it."""
+    job = json.loads(Path(job_file).read_text())
+    for name in job["backends"]:
+        try:
+            importlib.import_module(BACKENDS[name].entry_point)
+        except (ImportError, RuntimeError, OSError) as error:
+            sys.stderr.write(f"the {name} backend cannot be loaded: {error}\n")
+            sys.exit(UNAVAILABLE_EXIT)
+    TASKS[job["task"]](job)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

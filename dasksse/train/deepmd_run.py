@@ -1,0 +1,256 @@
+"""Training of one ensemble member in one child process, resumable at its checkpoints."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from dasksse.errors import ConfigError, ProgramMissingError, StoreError, TrainingError
+from dasksse.process import run_program
+from dasksse.train.backends import BACKENDS, UNAVAILABLE_EXIT, Backend, child_environment
+from dasksse.train.deepmd_input import CHECKPOINT_NAME, CURVE_NAME
+from dasksse.train.deepmd_parse import read_learning_curve
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+PROGRAM = "DeePMD-kit"
+_INPUT = "input.json"
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """What a training leaves behind.
+
+    Attributes
+    ----------
+    model_file
+        Frozen model, compressed if that was asked for.
+    checkpoint
+        Checkpoint to start a later training from (``init_from``).
+    steps
+        Training steps.
+    learning_curve
+        File that :func:`dasksse.train.deepmd_parse.read_learning_curve` reads.
+    wall_s
+        Wall time of this call [s], start-up and freezing included.
+    """
+
+    model_file: Path
+    checkpoint: Path
+    steps: int
+    learning_curve: Path
+    wall_s: float
+
+
+def backend_named(name: str) -> Backend:
+    """Backend by its name in the configuration.
+
+    Raises
+    ------
+    ConfigError
+        When there is none of that name.
+    ProgramMissingError
+        When DeePMD-kit itself is not installed.
+    """
+    if name not in BACKENDS:
+        msg = f"train.backend: {name!r} is not known; allowed: {', '.join(BACKENDS)}"
+        raise ConfigError(msg)
+    if find_spec("deepmd") is None:
+        raise ProgramMissingError(PROGRAM, -1, "", BACKENDS[name].install)
+    return BACKENDS[name]
+
+
+def run_child(
+    job: Mapping[str, Any],
+    *,
+    workdir: Path,
+    threads: int,
+    on_poll: Callable[[], None] | None = None,
+) -> None:
+    """Run :mod:`dasksse.train.deepmd_child` on a job to its end.
+
+    Parameters
+    ----------
+    job
+        Its task and what that needs; written to ``workdir/<task>.json``.
+    workdir
+        Existing folder; everything is written here, the log to ``<task>.log``.
+    threads
+        Threads of the backend.
+    on_poll
+        Called about twice a second.
+
+    Raises
+    ------
+    ProgramMissingError
+        When a backend cannot be loaded.
+    TrainingError
+        When the child fails; carries the end of its log.
+    """
+    task = job["task"]
+    (workdir / f"{task}.json").write_text(json.dumps(job, indent=1))
+    try:
+        run_program(
+            [sys.executable, "-m", "dasksse.train.deepmd_child", f"{task}.json"],
+            name=f"{PROGRAM} ({task})",
+            workdir=workdir,
+            log_name=f"{task}.log",
+            env=child_environment(threads),
+            on_poll=on_poll,
+            error=TrainingError,
+        )
+    except TrainingError as error:
+        if error.returncode != UNAVAILABLE_EXIT:
+            raise
+        reason = error.log_tail.rsplit("\n", maxsplit=1)[-1]
+        install = "; ".join(BACKENDS[name].install for name in job["backends"])
+        raise ProgramMissingError(
+            PROGRAM, error.returncode, str(workdir), f"{reason}\ninstall: {install}"
+        ) from error
+
+
+class _CurveWatcher:
+    """Reports the last row of a learning curve when the file has grown."""
+
+    def __init__(self, path: Path, report: Callable[[float, str], None]) -> None:
+        self._path = path
+        self._report = report
+        self._size = -1
+
+    def __call__(self) -> None:
+        try:
+            size = self._path.stat().st_size
+            if size == self._size:
+                return
+            curve = read_learning_curve(self._path)
+        except (OSError, StoreError):  # not there yet, or its first line is being written
+            return
+        self._size = size
+        if len(curve):
+            forces = curve.training.get("rmse_f")
+            note = "" if forces is None else f"force RMSE {1000 * forces[-1]:.0f} meV/Å"
+            self._report(float(curve.steps[-1]), note)
+
+
+def _without_seeds(model: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        key: _without_seeds(value) if isinstance(value, dict) else value
+        for key, value in model.items()
+        if key != "seed"
+    }
+
+
+def _differences(new: Mapping[str, Any], old: Mapping[str, Any], where: str) -> list[str]:
+    found = []
+    for key in sorted(set(new) | set(old)):
+        a, b = new.get(key), old.get(key)
+        if isinstance(a, dict) and isinstance(b, dict):
+            found += _differences(a, b, f"{where}.{key}")
+        elif a != b:
+            found.append(f"{where}.{key} is {a} here and {b} there")
+    return found
+
+
+def _check_same_model(deepmd_input: Mapping[str, Any], init_from: Path) -> None:
+    """Refuse a warm start from another network before DeePMD-kit fails on tensor shapes."""
+    earlier = init_from.parent / _INPUT
+    if not earlier.is_file():
+        return
+    old = json.loads(earlier.read_text())["model"]
+    found = _differences(_without_seeds(deepmd_input["model"]), _without_seeds(old), "model")
+    if found:
+        msg = (
+            f"warm start from {init_from}: the networks differ: {'; '.join(found)}. Keep sel "
+            "and the network of the first training, or start without init_from"
+        )
+        raise ConfigError(msg)
+
+
+def _needs_statistics(deepmd_input: Mapping[str, Any], *, compress: bool) -> bool:
+    """Tell whether DeePMD-kit must count neighbours itself: for tables, or an automatic sel."""
+    sel: Sequence[int] | str = deepmd_input["model"]["descriptor"].get("sel", "auto")
+    return compress or isinstance(sel, str)
+
+
+def train_member(
+    deepmd_input: dict[str, Any],
+    *,
+    workdir: Path,
+    backend: str,
+    init_from: Path | None,
+    compress: bool,
+    threads: int,
+    restart: bool = True,
+    on_progress: Callable[[float, str], None] | None = None,
+) -> TrainedModel:
+    """Train one model, freeze it and, if asked for, compress it.
+
+    Called again with the same folder after a crash, it goes on from the last whole checkpoint.
+
+    Parameters
+    ----------
+    deepmd_input
+        From :func:`dasksse.train.deepmd_input.training_input`.
+    workdir
+        Folder of this training alone; made if it is not there.
+    backend
+        ``tensorflow``, ``pytorch``, ``jax`` or ``paddle``.
+    init_from
+        Checkpoint to take the first parameters from; None for random ones.
+    compress
+        Tabulate the embedding: costs time now, pays in long or large MD.
+    threads
+        Threads of the backend.
+    restart
+        False starts from the beginning even if there are checkpoints (comparison mode).
+    on_progress
+        Called with the step and a note whenever the learning curve has grown.
+
+    Raises
+    ------
+    ConfigError
+        When the backend is not known, or the network is not that of ``init_from``.
+    ProgramMissingError
+        When DeePMD-kit or the backend is not installed.
+    TrainingError
+        When training, freezing or compressing fails.
+    """
+    kind = backend_named(backend)
+    workdir.mkdir(parents=True, exist_ok=True)
+    if init_from is not None:
+        _check_same_model(deepmd_input, init_from)
+    (workdir / _INPUT).write_text(json.dumps(deepmd_input, indent=1))
+    steps = int(deepmd_input["training"]["numb_steps"])
+    frozen = f"frozen_model{kind.model_suffix}"
+    compressed = f"compressed_model{kind.model_suffix}" if compress else None
+    job = {
+        "task": "train",
+        "backend": backend,
+        "backends": [backend],
+        "input": _INPUT,
+        "steps": steps,
+        "checkpoint_name": CHECKPOINT_NAME,
+        "curve_name": CURVE_NAME,
+        "restart": restart,
+        "init_from": None if init_from is None else str(init_from.resolve()),
+        "skip_neighbor_stat": not _needs_statistics(deepmd_input, compress=compress),
+        "frozen": frozen,
+        "compressed": compressed,
+    }
+    curve = workdir / CURVE_NAME
+    watcher = None if on_progress is None else _CurveWatcher(curve, on_progress)
+    started = time.monotonic()
+    run_child(job, workdir=workdir, threads=threads, on_poll=watcher)
+    return TrainedModel(
+        model_file=workdir / (compressed or frozen),
+        checkpoint=kind.checkpoint(workdir, steps, name=CHECKPOINT_NAME),
+        steps=steps,
+        learning_curve=curve,
+        wall_s=time.monotonic() - started,
+    )

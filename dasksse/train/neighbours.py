@@ -1,0 +1,105 @@
+"""How many neighbours of each type a descriptor has to make room for."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import TYPE_CHECKING
+
+import numpy as np
+from ase.data import atomic_numbers
+from scipy.spatial import KDTree
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from dasksse.records import Frames, Labels
+
+SAMPLED_FRAMES = 100
+MARGIN = 1.3
+"""Room for compression in NpT and for hotter, denser surroundings than the first data show."""
+_MULTIPLE = 4
+
+
+def _images(
+    positions: NDArray[np.float64], cell: NDArray[np.float64], cutoff_A: float
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Positions [Å] of all periodic images that lie within reach, and whose image each is."""
+    inverse = np.linalg.inv(cell)
+    fractional = positions @ inverse
+    fractional -= np.floor(fractional)
+    reach = cutoff_A * np.linalg.norm(inverse, axis=0)
+    ranges = [range(-n, n + 1) for n in np.ceil(reach).astype(int)]
+    shifted = fractional[np.newaxis] + np.array(list(product(*ranges)))[:, np.newaxis]
+    near = ((shifted > -reach) & (shifted < 1.0 + reach)).all(axis=-1)
+    return shifted[near] @ cell, np.nonzero(near)[1]
+
+
+def neighbour_counts(
+    frames: Frames, index: int, *, type_map: Sequence[str], cutoff_A: float
+) -> NDArray[np.int64]:
+    """Neighbours of each type within a cut-off, all periodic images counted.
+
+    Parameters
+    ----------
+    frames
+        Configurations; cells may be triclinic and smaller than the cut-off.
+    index
+        Which frame.
+    type_map
+        Elements in the order of the model's types.
+    cutoff_A
+        Cut-off [Å], above 0.
+
+    Returns
+    -------
+    NDArray[np.int64]
+        Neighbours of each atom by type, shape ``(atom, type)``.
+    """
+    cell = frames.cells[index]
+    fractional = frames.positions[index] @ np.linalg.inv(cell)
+    home = (fractional - np.floor(fractional)) @ cell
+    points, owner = _images(frames.positions[index], cell, cutoff_A)
+    counts = np.zeros((frames.n_atoms, len(type_map)), dtype=np.int64)
+    for column, symbol in enumerate(type_map):
+        is_type = frames.numbers == atomic_numbers[symbol]
+        chosen = points[is_type[owner]]
+        if len(chosen):
+            found = KDTree(chosen).query_ball_point(home, cutoff_A, return_length=True)
+            counts[:, column] = found - is_type  # an atom is not its own neighbour
+    return counts
+
+
+def suggest_sel(
+    labels: Sequence[tuple[str, Labels]], *, type_map: Sequence[str], rcut_A: float
+) -> list[int]:
+    """``sel`` of the descriptor: room for neighbours of each type, with a margin.
+
+    The largest number of neighbours found, times 1.3, rounded up to a multiple of 4. Every
+    place costs time whether it is filled or not; neighbours beyond ``sel`` are dropped by
+    DeePMD-kit without a word. A warm start needs the ``sel`` of the training it starts from.
+
+    Parameters
+    ----------
+    labels
+        Data sets by name; about 100 frames, spread evenly, are looked at.
+    type_map
+        Elements in the order of the model's types.
+    rcut_A
+        Cut-off of the descriptor [Å], above 0.
+
+    Returns
+    -------
+    list[int]
+        Places for each type, at least 4.
+    """
+    total = sum(len(part) for _, part in labels)
+    stride = max(1, total // SAMPLED_FRAMES)
+    largest = np.zeros(len(type_map), dtype=np.int64)
+    for _, part in labels:
+        for index in np.flatnonzero(part.is_good)[::stride]:
+            counts = neighbour_counts(part.frames, index, type_map=type_map, cutoff_A=rcut_A)
+            largest = np.maximum(largest, counts.max(axis=0))
+    places = np.ceil(MARGIN * largest / _MULTIPLE).astype(int) * _MULTIPLE
+    return [int(n) for n in np.maximum(places, _MULTIPLE)]

@@ -1,0 +1,198 @@
+from __future__ import annotations
+
+import multiprocessing
+import warnings
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray
+
+from dasksse.errors import StoreError
+from dasksse.loop.publish import drop_consolidated, seal
+from dasksse.store.layout import STORE_NAME, scalar_names
+from dasksse.store.trajectories import (
+    TrajectoryGroup,
+    allocate,
+    commit_runs,
+    read_runs,
+    read_scalar,
+    read_verdicts,
+    write_run,
+    write_verdicts,
+)
+
+GROUP = TrajectoryGroup(
+    path="explore/000/salt",
+    numbers=(3, 3, 17, 17),
+    type_map=("Li", "Cl"),
+    temperatures_K=(300.0, 600.0, 900.0),
+    pressures_GPa=(0.0, 0.0, 0.0),
+    replicas=(0, 0, 0),
+    seeds=(1, 2, 3),
+    n_frames=40,
+    frame_interval_ps=0.02,
+    equilibration_ps=0.1,
+)
+
+
+def arrays(run: int, n_frames: int) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(run)
+    n_scalars = len(scalar_names(GROUP.type_map))
+    return {
+        "positions": rng.normal(size=(n_frames, 4, 3)),
+        "cell": np.tile(5.0 * np.eye(3), (n_frames, 1, 1)),
+        "scalars": rng.normal(size=(n_frames, n_scalars)),
+    }
+
+
+def publish(run_dir: Path, run: int, n_frames: int) -> None:
+    write_run(run_dir, GROUP.path, run, arrays=arrays(run, n_frames))
+
+
+def test_a_run_is_read_back_without_its_padding(tmp_path: Path) -> None:
+    allocate(tmp_path, GROUP)
+    publish(tmp_path, 1, 25)
+    commit_runs(tmp_path, GROUP.path, {1: 25})
+
+    runs, damaged = read_runs(tmp_path, GROUP.path)
+
+    assert damaged == []
+    assert [(run.run, len(run.frames), run.temperature_K) for run in runs] == [(1, 25, 600.0)]
+    expected = arrays(1, 25)
+    np.testing.assert_allclose(runs[0].frames.positions, expected["positions"], atol=1e-6)
+    np.testing.assert_array_equal(runs[0].frames.cells, expected["cell"])
+    np.testing.assert_array_equal(runs[0].scalars["pressure"], expected["scalars"][:, 4])
+    assert runs[0].is_equilibration.sum() == 5
+
+
+def test_runs_written_by_many_processes_at_once_are_all_there(tmp_path: Path) -> None:
+    group = replace(
+        GROUP,
+        temperatures_K=(300.0,) * 8,
+        pressures_GPa=(0.0,) * 8,
+        replicas=tuple(range(8)),
+        seeds=tuple(range(8)),
+    )
+    allocate(tmp_path, group)
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(2) as pool:
+        pool.starmap(publish, [(tmp_path, run, 40) for run in range(8)])
+    commit_runs(tmp_path, group.path, dict.fromkeys(range(8), 40))
+
+    runs, damaged = read_runs(tmp_path, group.path)
+
+    assert damaged == []
+    assert len(runs) == 8
+    for run in runs:
+        expected = arrays(run.run, 40)["positions"]
+        np.testing.assert_allclose(run.frames.positions, expected, atol=1e-6)
+
+
+def test_one_run_is_one_file_per_array(tmp_path: Path) -> None:
+    allocate(tmp_path, GROUP)
+    before = set((tmp_path / STORE_NAME).rglob("*"))
+
+    publish(tmp_path, 0, 40)
+
+    new = [p for p in set((tmp_path / STORE_NAME).rglob("*")) - before if p.is_file()]
+    assert len(new) == 3
+
+
+def test_a_damaged_shard_is_named_and_the_rest_is_used(tmp_path: Path) -> None:
+    allocate(tmp_path, GROUP)
+    for run in range(3):
+        publish(tmp_path, run, 40)
+    commit_runs(tmp_path, GROUP.path, {0: 40, 1: 40, 2: 40})
+    shard = tmp_path / STORE_NAME / GROUP.path / "positions/c/1/0/0/0"
+    content = bytearray(shard.read_bytes())
+    content[100:140] = bytes(40)
+    shard.write_bytes(content)
+
+    runs, damaged = read_runs(tmp_path, GROUP.path)
+
+    assert [run.run for run in runs] == [0, 2]
+    assert len(damaged) == 1
+    assert "explore/000/salt run 1" in damaged[0]
+
+
+def test_a_missing_shard_is_named_too(tmp_path: Path) -> None:
+    allocate(tmp_path, GROUP)
+    publish(tmp_path, 0, 40)
+    commit_runs(tmp_path, GROUP.path, {0: 40})
+    (tmp_path / STORE_NAME / GROUP.path / "positions/c/0/0/0/0").unlink()
+
+    runs, damaged = read_runs(tmp_path, GROUP.path)
+
+    assert runs == []
+    assert "run 0" in damaged[0]
+
+
+def test_a_group_that_was_only_half_made_is_made_again(tmp_path: Path) -> None:
+    allocate(tmp_path, GROUP)
+    publish(tmp_path, 0, 40)
+    for file in (tmp_path / STORE_NAME / GROUP.path / "n_valid").rglob("*"):
+        if file.is_file():
+            file.unlink()
+
+    allocate(tmp_path, GROUP)
+    commit_runs(tmp_path, GROUP.path, {0: 40})
+
+    assert len(read_runs(tmp_path, GROUP.path)[0]) == 1
+
+
+def test_plain_xarray_opens_the_store_with_units_and_dimensions(tmp_path: Path) -> None:
+    allocate(tmp_path, GROUP)
+    publish(tmp_path, 0, 40)
+    commit_runs(tmp_path, GROUP.path, {0: 40})
+    seal(tmp_path)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        tree = xarray.open_datatree(tmp_path / STORE_NAME, engine="zarr")
+
+    data = tree[GROUP.path].to_dataset()
+    assert data["positions"].dims == ("run", "frame", "atom", "xyz")
+    assert data["positions"].attrs["units"] == "angstrom"
+    assert data["cell"].dims == ("run", "frame", "lattice", "xyz")
+    assert set(data.coords) >= {"temperature_K", "pressure_GPa", "seed", "time_ps", "replica"}
+    assert int(data["n_valid"].sel(run=0)) == 40
+    assert data["cell"].mean("frame").shape == (3, 3, 3)
+
+
+def test_a_group_added_after_the_seal_is_seen(tmp_path: Path) -> None:
+    allocate(tmp_path, GROUP)
+    seal(tmp_path)
+    drop_consolidated(tmp_path)
+    later = replace(GROUP, path="production/salt")
+
+    allocate(tmp_path, later)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        tree = xarray.open_datatree(tmp_path / STORE_NAME, engine="zarr")
+    assert "/production/salt" in tree.groups
+
+
+def test_verdicts_and_scalars_are_read_back(tmp_path: Path) -> None:
+    allocate(tmp_path, GROUP)
+    publish(tmp_path, 2, 30)
+    commit_runs(tmp_path, GROUP.path, {2: 30})
+    verdict = np.full((3, 40), -1, dtype=np.int8)
+    verdict[2, :30] = 1
+    table = {"verdict": {"levels_eV_A": [0.1, 0.2]}, "reason": {"table": ["none"]}}
+
+    write_verdicts(tmp_path, GROUP.path, verdict=verdict, reason=verdict, attributes=table)
+
+    np.testing.assert_array_equal(read_verdicts(tmp_path, GROUP.path)[0], verdict)
+    ((temperature, values),) = read_scalar(tmp_path, GROUP.path, "deviation_max")
+    assert temperature == 900.0
+    np.testing.assert_array_equal(values, arrays(2, 30)["scalars"][:, 0])
+
+
+def test_a_group_that_is_not_there_is_named(tmp_path: Path) -> None:
+    allocate(tmp_path, GROUP)
+
+    with pytest.raises(StoreError, match="no group 'explore/001/salt'"):
+        read_runs(tmp_path, "explore/001/salt")

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import ase
+import numpy as np
+import pytest
+from ase.neighborlist import neighbor_list
+
+from dasksse.records import Frames, Labels
+from dasksse.train.neighbours import neighbour_counts, suggest_sel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+TYPE_MAP = ["Li", "P", "S"]
+
+
+@pytest.mark.parametrize("cutoff_A", [2.5, 6.0, 11.0])
+def test_neighbour_counts_agree_with_ase_in_small_triclinic_cells(
+    make_labels: Callable[..., Labels], cutoff_A: float
+) -> None:
+    frames = make_labels(seed=4).frames
+    atoms = ase.Atoms(frames.numbers, frames.positions[1], cell=frames.cells[1], pbc=True)
+    centre, neighbour = neighbor_list("ij", atoms, cutoff_A)
+    expected = np.zeros((4, 3), dtype=int)
+    np.add.at(expected, (centre, np.array([0, 0, 1, 2])[neighbour]), 1)
+
+    counts = neighbour_counts(frames, 1, type_map=TYPE_MAP, cutoff_A=cutoff_A)
+
+    np.testing.assert_array_equal(counts, expected)
+
+
+def _cubic(spacing_A: float, *, n_frames: int = 1) -> Labels:
+    """Simple cubic Li: one atom, six neighbours at the spacing."""
+    shape = (n_frames, 1, 3)
+    frames = Frames(
+        np.array([3]), np.zeros(shape), np.tile(spacing_A * np.eye(3), (n_frames, 1, 1))
+    )
+    zeros = np.zeros(n_frames)
+    return Labels(
+        frames, zeros, np.zeros(shape), np.zeros((n_frames, 3, 3)), "", "", is_surrogate=True
+    )
+
+
+def test_sel_has_a_margin_of_a_third_and_is_a_multiple_of_four() -> None:
+    sel = suggest_sel([("cubic", _cubic(3.0))], type_map=["Li", "P"], rcut_A=3.1)
+
+    assert sel == [8, 4]  # six neighbours: 7.8 places; no P at all: the least there is
+
+
+def test_sel_looks_at_the_densest_data_set() -> None:
+    loose, dense = _cubic(3.0, n_frames=300), _cubic(2.0)
+
+    sel = suggest_sel([("a", loose), ("b", dense)], type_map=["Li"], rcut_A=3.1)
+
+    assert sel == [24]  # 6 at 2.0 Å and 12 at 2.83 Å: 18 neighbours
+
+
+def test_sel_does_not_count_in_bad_labels() -> None:
+    bad = _cubic(2.0)
+    bad.energies[:] = np.nan
+
+    sel = suggest_sel([("a", _cubic(3.0)), ("b", bad)], type_map=["Li"], rcut_A=3.1)
+
+    assert sel == [8]
