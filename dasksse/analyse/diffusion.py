@@ -9,7 +9,7 @@ import numpy as np
 from ase.data import atomic_masses, chemical_symbols
 
 from dasksse.analyse.conductivity import nernst_einstein_mS_cm
-from dasksse.analyse.displacement import remove_drift, to_displacements
+from dasksse.analyse.displacement import centre_drift, to_displacements
 from dasksse.analyse.regime import find_window
 from dasksse.analyse.slope import (
     collective_slope,
@@ -35,6 +35,17 @@ FIT_POINTS = 30
 """Lags of the straight-line fit, evenly spaced: neighbours carry the same information."""
 SIGNIFICANT = 2.0
 """D must exceed this many of its standard errors to be told from no diffusion."""
+KNOWN_IF_DIFFUSIVE = (
+    "D_m2_s",
+    "D_err_m2_s",
+    "D_xyz_m2_s",
+    "D_collective_m2_s",
+    "D_collective_err_m2_s",
+    "haven_ratio",
+    "haven_ratio_err",
+    "sigma_mS_cm",
+    "sigma_collective_mS_cm",
+)
 ARRAYS = ("lag_ps", "msd_A2", "msd_err_A2")
 
 
@@ -161,11 +172,9 @@ def estimate_diffusion(
     Notes
     -----
     ``D = slope of MSD / 6`` by least squares in the earliest window in which the MSD is a
-    straight line (:func:`dasksse.analyse.regime.find_window`). Its error is the largest of four
-    estimates (:func:`dasksse.analyse.slope.tracer_slope`), widened where the slope still drifts.
-    The relation between error and number of jumps of He et al.,
-    doi:10.1038/s41524-018-0074-y, has the same form as the counting limit used here; its
-    prefactor of about 3 belongs to fits that reach to much longer lags.
+    straight line (:func:`dasksse.analyse.regime.find_window`). Its error is the largest of
+    four estimates (:func:`dasksse.analyse.slope.tracer_slope`), widened where the slope still
+    drifts. The limit of counting jumps follows He et al., doi:10.1038/s41524-018-0074-y.
     """
     is_mobile = _mobile_mask(numbers, mobile)
     _check_scalars(temperature_K=temperature_K, frame_interval_ps=frame_interval_ps)
@@ -178,21 +187,25 @@ def estimate_diffusion(
     regime = _regime(window, tracer)
     to_D = M2_S_PER_A2_PS / 6.0 / frame_interval_ps
     n_ions = int(is_mobile.sum())
-    per_D = None
-    if charge is not None:
-        volume_A3 = np.mean([np.abs(np.linalg.det(cells)).mean() for _, cells in used])
-        per_D = nernst_einstein_mS_cm(
-            1.0,
-            carrier_density_A3=n_ions / float(volume_A3),
-            temperature_K=temperature_K,
-            charge=charge,
-        )
-    known = _known_values(tracer, collective_slope(sample, lags), to_D, per_D)
     is_diffusive = regime == "diffusive"
+    known: dict[str, Any] = dict.fromkeys(KNOWN_IF_DIFFUSIVE)
+    if is_diffusive:
+        volume_A3 = np.mean([np.abs(np.linalg.det(cells)).mean() for _, cells in used])
+        sigma_per_D = (
+            charge
+            if charge is None
+            else nernst_einstein_mS_cm(
+                1.0,
+                carrier_density_A3=n_ions / float(volume_A3),
+                temperature_K=temperature_K,
+                charge=charge,
+            )
+        )
+        known = _known_values(tracer, collective_slope(sample, lags), to_D, sigma_per_D)
     return DiffusionResult(
         species=mobile,
         temperature_K=float(temperature_K),
-        **(known if is_diffusive else dict.fromkeys(known)),
+        **known,
         regime=regime,
         upper_bound_m2_s=None if is_diffusive else _upper_bound(sample, window, tracer, to_D),
         fit_window_ps=(window.start * frame_interval_ps, window.stop * frame_interval_ps),
@@ -211,23 +224,21 @@ def _known_values(
     tracer: Slope, collective: Slope, to_D: float, sigma_per_D: float | None
 ) -> dict[str, Any]:
     """Fields that exist only in the diffusive regime, by name."""
-    D, D_collective = tracer.value * to_D, collective.value * to_D
-    has_collective = collective.value > 0.0
-    haven = tracer.value / collective.value if has_collective else None
-    relative = np.hypot(tracer.error / tracer.value, collective.error / collective.value)
-    return {
-        "D_m2_s": D,
-        "D_err_m2_s": tracer.error * to_D,
-        "D_xyz_m2_s": tuple(3.0 * to_D * slope for slope in tracer.xyz),
-        "D_collective_m2_s": D_collective if has_collective else None,
-        "D_collective_err_m2_s": collective.error * to_D if has_collective else None,
-        "haven_ratio": haven,
-        "haven_ratio_err": None if haven is None else float(haven * relative),
-        "sigma_mS_cm": None if sigma_per_D is None else sigma_per_D * D,
-        "sigma_collective_mS_cm": (
-            sigma_per_D * D_collective if sigma_per_D is not None and has_collective else None
-        ),
-    }
+    D = tracer.value * to_D
+    D_collective = D_collective_err = haven = haven_err = None
+    if collective.value > 0.0:
+        D_collective, D_collective_err = collective.value * to_D, collective.error * to_D
+        haven = tracer.value / collective.value
+        haven_err = haven * float(
+            np.hypot(tracer.error / tracer.value, collective.error / collective.value)
+        )
+    sigmas = [
+        None if sigma_per_D is None or value is None else sigma_per_D * value
+        for value in (D, D_collective)
+    ]
+    D_xyz = tuple(3.0 * to_D * slope for slope in tracer.xyz)
+    values = (D, tracer.error * to_D, D_xyz, D_collective, D_collective_err, haven, haven_err)
+    return dict(zip(KNOWN_IF_DIFFUSIVE, (*values, *sigmas), strict=True))
 
 
 def _regime(window: Window, tracer: Slope) -> Regime:
@@ -250,12 +261,14 @@ def _ion_paths(
     cells: NDArray[np.floating],
     numbers: NDArray[np.integer],
     is_mobile: NDArray[np.bool_],
-) -> NDArray[np.float64]:
+) -> NDArray[np.floating]:
     """Positions of the mobile ions against the framework [Å], shape ``(frame, ion, xyz)``."""
     fixed = to_displacements(positions, cells)
-    if not is_mobile.all():
-        fixed = remove_drift(fixed, mask=~is_mobile, weights=atomic_masses[numbers])
-    return fixed[:, is_mobile]
+    ions = fixed[:, is_mobile]
+    if is_mobile.all():
+        return ions
+    drift = centre_drift(fixed, mask=~is_mobile, weights=atomic_masses[numbers])
+    return np.asarray(ions - drift[:, None, :])
 
 
 def _mobile_mask(numbers: NDArray[np.integer], mobile: str) -> NDArray[np.bool_]:

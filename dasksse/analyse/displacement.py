@@ -20,7 +20,7 @@ def to_displacements(
     cells: NDArray[np.floating],
     *,
     masses: NDArray[np.floating] | None = None,
-) -> NDArray[np.float64]:
+) -> NDArray[np.floating]:
     """Positions in one fixed frame, so that their differences are displacements.
 
     Parameters
@@ -37,8 +37,9 @@ def to_displacements(
 
     Returns
     -------
-    NDArray[np.float64]
-        Positions [Å], shape ``(frame, atom, xyz)``.
+    NDArray[np.floating]
+        Positions [Å], shape ``(frame, atom, xyz)``; the given array itself where there is
+        nothing to change.
 
     Raises
     ------
@@ -59,9 +60,9 @@ def to_displacements(
             "or (3, 3)"
         )
         raise AnalysisError(msg)
-    fixed = np.asarray(positions, dtype=np.float64)
+    fixed = positions
     if np.ptp(boxes, axis=0).max() > CONSTANT_CELL_A:
-        fixed = _in_mean_cell(fixed, np.asarray(boxes, dtype=np.float64))
+        fixed = _in_mean_cell(positions, np.asarray(boxes, dtype=np.float64))
     if masses is None:
         return fixed
     return remove_drift(fixed, weights=masses)
@@ -96,6 +97,25 @@ def remove_drift(
     AnalysisError
         If shapes do not match, a value is not finite or the weights sum to nothing.
     """
+    drift = centre_drift(positions, mask=mask, weights=weights)
+    return np.asarray(positions - drift[:, None, :], dtype=np.float64)
+
+
+def centre_drift(
+    positions: NDArray[np.floating],
+    *,
+    mask: NDArray[np.bool_] | None = None,
+    weights: NDArray[np.floating] | None = None,
+) -> NDArray[np.float64]:
+    """Displacement of the centre of some atoms [Å] since the first frame.
+
+    Parameters and errors are those of :func:`remove_drift`.
+
+    Returns
+    -------
+    NDArray[np.float64]
+        Displacement [Å], shape ``(frame, xyz)``.
+    """
     _check_positions(positions)
     n_atoms = positions.shape[1]
     chosen = np.ones(n_atoms, dtype=bool) if mask is None else np.asarray(mask, dtype=bool)
@@ -113,7 +133,7 @@ def remove_drift(
         msg = f"the weights of the drift atoms sum to {total}, need more than 0"
         raise AnalysisError(msg)
     centre = np.einsum("fax,a->fx", positions, weight / total, dtype=np.float64)
-    return np.asarray(positions - (centre - centre[0])[:, None, :], dtype=np.float64)
+    return np.asarray(centre - centre[0])
 
 
 def _check_positions(positions: NDArray[np.floating]) -> None:
@@ -133,7 +153,7 @@ def _check_positions(positions: NDArray[np.floating]) -> None:
 
 
 def _in_mean_cell(
-    positions: NDArray[np.float64], cells: NDArray[np.float64]
+    positions: NDArray[np.floating], cells: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Unwrapped fractions times the mean cell [Å]."""
     volumes = np.abs(np.linalg.det(cells))

@@ -18,7 +18,7 @@ GRID_RATIO = 1.15
 LONGEST_LAG = 1 / 3
 """Share of the run beyond which too few independent time origins are left."""
 USUAL_LAG = 1 / 10
-"""Share of the run where the window ends if it may: longer lags add noise to a straight line."""
+"""Share of the run where the window ends if it may: longer lags add only noise."""
 WINDOW_RATIO = 4.0
 """A window ends at least at this multiple of its start, or a line could hide any curve."""
 MIN_POINTS = 4
@@ -28,11 +28,11 @@ CAGE_EXPONENT = 0.5
 """An MSD that grows more slowly than this between two lags sits on a cage plateau."""
 FLATTEST = 0.1
 """Exponents this close to the smallest one count as equally flat."""
-EXPONENT_TOLERANCE = (0.15, 0.3)
+EXPONENT_TOLERANCE = (0.15, 0.2)
 """Distance of the exponent from 1 that always passes, and that never passes for noise."""
 CHANGE_TOLERANCE = (0.1, 0.5)
 """The same for the relative change of the slope."""
-CHANGE_ERRORS = 2.0
+CHANGE_ERRORS = 2.5
 """A change of the slope by more than this many standard errors is a curve."""
 
 
@@ -163,7 +163,7 @@ def _slope_change(
     halves = (lags >= start) & (lags <= middle), (lags >= middle) & (lags <= longest)
     first, last = (by_walker[:, half] @ slope_weights(lags[half]) for half in halves)
     if not first.mean() > 0.0:
-        return float("inf"), 0.0
+        return -1.0, 0.0
     ratio = last.mean() / first.mean()
     error = np.sqrt(np.mean((last - ratio * first) ** 2) / max(len(first) - 1, 1))
     return float(ratio - 1.0), float(error / first.mean())

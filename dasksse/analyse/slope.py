@@ -166,8 +166,8 @@ def slope_bound(sample: Sample, fitted: Slope) -> float:
     """Slope [Å²/frame] that the true one does not exceed, with about 95 % confidence.
 
     The apparent slope MSD / lag falls with the lag unless motion is ballistic, so its value at
-    the longest well-sampled lag bounds the limit. It is raised to the bound of the fitted slope,
-    and to that of a few jumps that a run may have missed by chance.
+    the longest well-sampled lag bounds the limit. It is raised to the bound of the fitted
+    slope, and to that of a few jumps that a run may have missed by chance.
 
     Parameters
     ----------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -107,7 +108,10 @@ def relax(
     optimiser = LBFGS(
         FrechetCellFilter(moving) if cell else moving, logfile=None, maxstep=_MAX_STEP_A
     )
-    converged = bool(optimiser.run(fmax=max_force_eV_A, steps=max_steps))
+    with warnings.catch_warnings():
+        # scipy says so at errors of 1e-13 in the logarithm of the deformation
+        warnings.filterwarnings("ignore", message="logm result may be inaccurate")
+        converged = bool(optimiser.run(fmax=max_force_eV_A, steps=max_steps))
     moving.calc = None
     return Relaxed(moving, recorder.labels(), converged, optimiser.get_number_of_steps())
 

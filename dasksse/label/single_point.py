@@ -123,13 +123,20 @@ def label_atoms(
             engine.atoms = atoms.copy()
             engine.calculate(atoms, wanted, changes)
         forces = np.array(atoms.get_forces(), dtype=float)
-        try:
-            energy = float(atoms.get_potential_energy(force_consistent=True))
-        except PropertyNotImplementedError:
-            energy = float(atoms.get_potential_energy())
+        energy = _force_consistent_energy(atoms)
         if "stress" not in wanted:
             return energy, forces, None
         return energy, forces, virial_from_stress(atoms.get_stress(), atoms.get_volume())
+
+
+def _force_consistent_energy(atoms: Atoms) -> float:
+    """Free energy if the calculator gave one, else the energy; never starts a second run."""
+    results = getattr(atoms.calc, "results", None)
+    gives_free_energy = results is None or "free_energy" in results
+    try:
+        return float(atoms.get_potential_energy(force_consistent=gives_free_energy))
+    except PropertyNotImplementedError:
+        return float(atoms.get_potential_energy())
 
 
 def _refusal(energy: float, forces: Array, virial: Array | None, max_force_eV_A: float) -> str:

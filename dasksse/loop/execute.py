@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import importlib
 import json
 import os
@@ -17,12 +16,12 @@ from dasksse.errors import (
     ConfigError,
     ExternalProgramError,
     ProgramMissingError,
-    StoreError,
     StructureError,
 )
 from dasksse.records import Done, Failed, FailureClass, Outcome, Unit, UnitContext
 from dasksse.store.folders import (
     ATTEMPTS,
+    DISK_FULL,
     PROGRESS,
     RESULT,
     RunFolder,
@@ -47,10 +46,11 @@ _CLASSES: tuple[tuple[type[BaseException], FailureClass], ...] = (
 
 def classify_failure(error: BaseException) -> FailureClass:
     """Why a stage raised: decides whether the unit is tried again."""
-    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        return "disk"
-    if isinstance(error, StoreError) and "disk full" in str(error):
-        return "disk"
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.errno in DISK_FULL:
+            return "disk"
+        cause = cause.__cause__
     for kind, name in _CLASSES:
         if isinstance(error, kind):
             return name

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dasksse.report.data import SET_TITLES
 from dasksse.report.evidence import resolved_rows
 from dasksse.report.formats import (
     UNKNOWN,
     format_count,
+    format_duration,
     format_interval,
     format_number,
     format_share,
@@ -17,52 +18,70 @@ from dasksse.report.formats import (
     is_known,
 )
 from dasksse.report.tables import D_UNIT, SIGMA_UNIT, diffusion_text
+from dasksse.report.verdicts import LEVEL_TITLES, by_level, judge
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from dasksse.report.data import RunReport
 
 
 @dataclass(frozen=True)
 class Card:
-    """A headline number: what it is, the number, and a line on where it comes from."""
+    """A headline number: what it is, the number, and lines on where it comes from."""
 
     title: str
     value: str
-    note: str = ""
+    notes: tuple[str, ...] = ()
+
+
+def _fit_card(system: str, fit: Mapping[str, Any], temperatures: str) -> Card:
+    """Ea with D and conductivity at the asked temperature."""
+    notes = [f"one line through D at {temperatures} K"]
+    value = format_interval(
+        fit.get("D_m2_s"), fit.get("D_low_m2_s"), fit.get("D_high_m2_s"), D_UNIT
+    )
+    if value != UNKNOWN:
+        at = f"({format_number(fit.get('at_K'))} K)"
+        notes.append(f"D{at} = {value}")
+        if is_known(sigma := fit.get("sigma_mS_cm")):
+            notes.append(f"σ{at} = {format_number(sigma, SIGMA_UNIT, digits=2)}")
+    ea = format_value_error(fit.get("Ea_eV"), fit.get("Ea_err_eV"), "eV")
+    return Card(system, f"Eₐ = {ea}", tuple(notes))
 
 
 def diffusion_cards(report: RunReport) -> list[Card]:
-    """Ea, and D and conductivity at the asked temperature, or what there is of them."""
+    """One card per production system: Ea, D and conductivity, or what there is of them."""
     cards: list[Card] = []
-    for system in report.production_systems or [""]:
+    for system in report.production_systems:
+        title = f"Diffusion of {report.mobile_species} in {system}"
         fit = report.arrhenius.get(system)
         rows = resolved_rows(report, system)
         if fit and is_known(fit.get("Ea_eV")):
             temperatures = ", ".join(f"{row.temperature_K:g}" for row in rows)
-            ea = format_value_error(fit["Ea_eV"], fit.get("Ea_err_eV"), "eV")
-            cards.append(Card(f"Eₐ · {system}", ea, f"from D at {temperatures} K"))
-            cards.append(_extrapolation_card(report, system))
+            cards.append(_fit_card(title, fit, temperatures))
         elif rows:
-            lowest = rows[0]
-            title = f"D({lowest.temperature_K:g} K) · {system}"
-            cards.append(Card(title, diffusion_text(lowest), "no Arrhenius fit"))
+            value = f"D({rows[0].temperature_K:g} K) = {diffusion_text(rows[0])}"
+            cards.append(Card(title, value, ("no Arrhenius fit",)))
         else:
-            note = "no diffusive run" if system else "no production run yet"
-            cards.append(Card(f"D and Eₐ{f' · {system}' if system else ''}", UNKNOWN, note))
-    return cards
+            cards.append(Card(title, "no value yet", ("no diffusive run, upper bounds only",)))
+    return cards or [Card(f"Diffusion of {report.mobile_species}", "no production run yet")]
 
 
-def _extrapolation_card(report: RunReport, system: str) -> Card:
-    fit = report.arrhenius.get(system) or {}
-    value = format_interval(
-        fit.get("D_m2_s"), fit.get("D_low_m2_s"), fit.get("D_high_m2_s"), D_UNIT
+def state_cards(report: RunReport) -> list[Card]:
+    """How far the run is, and how many verdicts of each level there are."""
+    wall = report.timing.get("wall_s")
+    notes = [f"{len(report.explored)} generations explored"]
+    if is_known(wall):
+        notes.append(f"{format_duration(wall)} wall time")
+    groups = by_level(judge(report))
+    counts = tuple(
+        f"{len(group)} × {LEVEL_TITLES[level].lower()}" for level, group in groups.items()
     )
-    sigma = fit.get("sigma_mS_cm")
-    note = "from the fit"
-    if is_known(sigma):
-        note += f"; σ = {format_number(sigma, SIGMA_UNIT, digits=2)}"
-    at = f"({fit['at_K']:g} K)" if is_known(fit.get("at_K")) else ""
-    return Card(f"D{at} · {system}", value, note)
+    return [
+        Card("Status", report.status, tuple(notes)),
+        Card("What to trust", counts[0], counts[1:]),
+    ]
 
 
 def learning_cards(report: RunReport) -> list[Card]:
@@ -71,21 +90,16 @@ def learning_cards(report: RunReport) -> list[Card]:
     if report.explored:
         last = report.explored[-1]
         note = f"generation {last.generation}, {', '.join(last.systems)}"
-        cards.append(Card("Frames the models agree on", format_share(last.accurate), note))
+        cards.append(Card("Models agree on", format_share(last.accurate), (note,)))
     for name in ("probe", "held_out"):
         judged = [row for row in report.generations if row.error(name, "force_rmse_meV_A")]
         error = judged[-1].error(name, "force_rmse_meV_A") if judged else None
         if error is not None:
-            note = f"RMSE on {SET_TITLES[name]} frames, generation {judged[-1].generation}"
-            cards.append(Card("Force error", format_value_error(*error, "meV/Å"), note))
+            note = f"RMSE, {SET_TITLES[name]} frames"
+            cards.append(Card("Force error", format_value_error(*error, "meV/Å"), (note,)))
             break
     if report.generations:
         newest = report.generations[-1]
         note = f"{format_count(newest.n_held_out)} more held out"
-        cards.append(Card("Labels trained on", format_count(newest.n_train), note))
+        cards.append(Card("Labels trained on", format_count(newest.n_train), (note,)))
     return cards
-
-
-def make_cards(report: RunReport) -> list[Card]:
-    """All cards, results first."""
-    return [*diffusion_cards(report), *learning_cards(report)]

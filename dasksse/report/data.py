@@ -20,6 +20,7 @@ MAX_PARITY_POINTS = 20_000
 """Force components drawn per set; more make no difference to the eye."""
 
 RmseSet = Literal["train", "held_out", "probe", "new"]
+Level = Literal["trust", "care", "doubt"]
 MeanStd = tuple[float, float]
 
 RMSE_SETS: tuple[RmseSet, ...] = ("train", "held_out", "probe", "new")
@@ -47,7 +48,7 @@ class Verdict:
         The sentence.
     """
 
-    level: Literal["trust", "care", "doubt"]
+    level: Level
     subject: str
     text: str
 

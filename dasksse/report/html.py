@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dasksse.errors import AnalysisError, StoreError
-from dasksse.report.cards import make_cards
+from dasksse.report.cards import diffusion_cards, learning_cards, state_cards
 from dasksse.report.formats import format_duration, format_number, format_share
 from dasksse.report.summary import summarise
 from dasksse.report.tables import (
@@ -112,7 +112,8 @@ def render_page(report: RunReport, figures: Sequence[ShownFigure] = ()) -> str:
     return environment.get_template(TEMPLATE).render(
         report=report,
         state=report.status.split(":")[0],
-        cards=make_cards(report),
+        results=diffusion_cards(report),
+        cards=[*state_cards(report), *learning_cards(report)],
         verdicts=by_level(judge(report)),
         level_titles=LEVEL_TITLES,
         figures=figures,

@@ -11,12 +11,12 @@ from dasksse.report.evidence import (
     resolved_rows,
     statistical_limits,
 )
-from dasksse.report.formats import format_list, format_value_error, is_known
+from dasksse.report.formats import format_value_error, is_known
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from dasksse.report.data import ProductionRow, RunReport
+    from dasksse.report.data import Level, ProductionRow, RunReport
 
 MIN_POINTS = 3
 """Two points always lie on a line."""
@@ -26,31 +26,33 @@ FAR_BELOW = 0.8
 """Extrapolation below this times the lowest resolved temperature is called far."""
 
 
-def _subject(row: ProductionRow) -> str:
-    return f"D of {row.system} at {row.temperature_K:g} K"
+def _temperatures(rows: Iterable[ProductionRow]) -> str:
+    return ", ".join(f"{row.temperature_K:g}" for row in rows) + " K"
+
+
+def _judge_row(row: ProductionRow) -> Iterator[tuple[Level, str]]:
+    """Level and text of what limits a row, or that nothing does."""
+    doubts, limits = list(model_doubts(row)), list(statistical_limits(row))
+    if doubts:
+        text = f"Outside what the potential is good for: {'; '.join(doubts + limits)}."
+        yield "doubt", text
+    elif limits:
+        text = "; ".join(limits)
+        yield "care", f"{text[0].upper()}{text[1:]}."
+    else:
+        yield "trust", "Diffusive and resolved, frames inside trust, framework whole."
+    if row.trust_note:
+        yield "care", row.trust_note
 
 
 def judge_rows(report: RunReport) -> Iterator[Verdict]:
-    """One verdict for each row that is limited, one per system for those that are not."""
-    sound: dict[str, list[float]] = {}
+    """One verdict for all temperatures of a system of which the same is to be said."""
+    groups: dict[tuple[str, Level, str], list[ProductionRow]] = {}
     for row in sorted(report.production, key=lambda row: (row.system, row.temperature_K)):
-        doubts, limits = list(model_doubts(row)), list(statistical_limits(row))
-        if doubts:
-            text = f"Outside what the potential is good for: {'; '.join(doubts + limits)}."
-            yield Verdict("doubt", _subject(row), text)
-        elif limits:
-            yield Verdict("care", _subject(row), f"{'; '.join(limits).capitalize()}.")
-        else:
-            sound.setdefault(row.system, []).append(row.temperature_K)
-        if row.trust_note:
-            yield Verdict("care", _subject(row), row.trust_note)
-    for system, temperatures in sound.items():
-        listed = format_list(tuple(temperatures))
-        yield Verdict(
-            "trust",
-            f"D of {system}",
-            f"Diffusive and resolved, frames inside trust, framework whole at {listed} K.",
-        )
+        for level, text in _judge_row(row):
+            groups.setdefault((row.system, level, text), []).append(row)
+    for (system, level, text), rows in groups.items():
+        yield Verdict(level, f"D of {system} at {_temperatures(rows)}", text)
 
 
 def judge_cell_size(report: RunReport) -> Iterator[Verdict]:
@@ -94,7 +96,7 @@ def _judge_fit(
     subject = f"Ea of {system}"
     error = fit.get("Ea_err_eV")
     text = format_value_error(fit["Ea_eV"], error, "eV")
-    listed = format_list(tuple(row.temperature_K for row in rows))
+    listed = _temperatures(rows)
     if len(rows) < MIN_POINTS:
         yield Verdict(
             "doubt",
@@ -106,13 +108,13 @@ def _judge_fit(
         yield Verdict(
             "doubt",
             subject,
-            f"{text}, but one straight line does not fit D at {listed} K: the mechanism or "
+            f"{text}, but one straight line does not fit D at {listed}: the mechanism or "
             "the phase may change in between.",
         )
     elif not is_known(error) or error > WIDE_EA_ERROR * abs(fit["Ea_eV"]):
-        yield Verdict("care", subject, f"{text}, from D at {listed} K: a wide error.")
+        yield Verdict("care", subject, f"{text}, from D at {listed}: a wide error.")
     else:
-        yield Verdict("trust", subject, f"{text}, one line through D at {listed} K.")
+        yield Verdict("trust", subject, f"{text}, one line through D at {listed}.")
     yield from _judge_reach(system, fit, rows)
 
 

@@ -175,5 +175,5 @@ def judge_failures(report: RunReport) -> Iterator[Verdict]:
             "care",
             "Failures",
             f"{len(report.failures)} {plural} gave no result and nothing here uses them; "
-            "reasons and folders are listed below.",
+            "the report lists reasons and folders.",
         )

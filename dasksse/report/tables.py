@@ -48,8 +48,7 @@ def shares_rows(report: RunReport) -> list[Row]:
         {
             "generation": str(row.generation),
             "line": str(row.line),
-            "systems": ", ".join(row.systems),
-            "ensemble": row.ensemble,
+            "systems": f"{', '.join(row.systems)} ({row.ensemble})",
             "T [K]": format_list(row.temperatures_K),
             "length [ps]": f"{row.length_ps:g}",
             "trained on": format_count(row.n_train),
@@ -57,7 +56,7 @@ def shares_rows(report: RunReport) -> list[Row]:
             "candidate": format_share(row.candidate),
             "failed": format_share(row.failed),
             "frames / planned": _written_frames(row),
-            "runs blown up": format_count(row.n_blown_up_runs),
+            "blown up": format_count(row.n_blown_up_runs),
             "labelled": format_count(row.n_labelled),
         }
         for row in report.generations
@@ -146,22 +145,21 @@ def production_rows(report: RunReport) -> list[Row]:
         {
             "system": row.system,
             "T [K]": f"{row.temperature_K:g}",
-            "atoms": format_count(row.n_atoms),
-            "runs × length": f"{row.n_runs} × {row.length_ps:g} ps",
             "D": diffusion_text(row),
-            "σ [mS/cm]": format_number(row.diffusion.get("sigma_mS_cm"))
+            "trustworthy": trust_in_words(row),
+            "σ [mS/cm]": format_number(row.diffusion.get("sigma_mS_cm"), digits=2)
             if is_diffusive(row)
             else UNKNOWN,
             "Haven ratio": format_value_error(
                 row.diffusion.get("haven_ratio"), row.diffusion.get("haven_ratio_err")
             ),
-            "regime": str(row.diffusion.get("regime") or UNKNOWN).replace("_", " "),
-            "fit window [ps]": _window_text(row.diffusion.get("fit_window_ps")),
             "outside trust": format_share(row.untrusted_fraction),
             "framework broken": format_share(row.framework_broken),
-            "mean T [K]": format_number(row.mean_temperature_K),
+            "runs × length": f"{row.n_runs} × {row.length_ps:g} ps",
+            "fit window [ps]": _window_text(row.diffusion.get("fit_window_ps")),
+            "atoms": format_count(row.n_atoms),
+            "mean T [K]": format_number(row.mean_temperature_K, digits=4),
             "mean P [GPa]": format_number(row.mean_pressure_GPa, digits=2),
-            "trustworthy": trust_in_words(row),
         }
         for row in rows
     ]
@@ -244,7 +242,7 @@ def _rich_table(
     table = Table(title=title, title_justify="left", title_style="bold", header_style="dim")
     shown = columns or tuple(rows[0])
     for column in shown:
-        table.add_column(column, overflow="fold")
+        table.add_column(Text(column), overflow="fold")
     for row, style in zip(rows, styles or [""] * len(rows), strict=True):
         first, *others = (row[column] for column in shown)
         table.add_row(Text(first, style=style), *map(Text, others))

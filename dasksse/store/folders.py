@@ -29,6 +29,8 @@ RESULT = "result.json"
 ATTEMPTS = "attempts.jsonl"
 PROGRESS = "progress.json"
 _LOCK = ".lock"
+DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""System errors that mean no more can be written: disk, quota or file size limit."""
 
 
 def write_atomically(path: Path, text: str) -> None:
@@ -49,7 +51,7 @@ def write_atomically(path: Path, text: str) -> None:
     except OSError as error:
         with contextlib.suppress(OSError):
             temporary.unlink()
-        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        if error.errno in DISK_FULL:
             msg = (
                 f"disk full while writing {path}: free space, then give the same command again"
             )

@@ -69,15 +69,49 @@ def scaled(term: QuadraticEnergy, factor: float) -> QuadraticEnergy:
     )
 
 
+def exchange_energies(
+    terms: Sequence[QuadraticEnergy],
+    slopes: Sequence[NDArray[np.float64]],
+    states: NDArray[np.int64],
+    site: NDArray[np.int64],
+) -> NDArray[np.float64]:
+    """Energy change of exchanging one site of each replica with every other site.
+
+    Parameters
+    ----------
+    terms
+        Parts of the energy.
+    slopes
+        Their slopes at the states, each of shape ``(replica, site)``.
+    states
+        Species of each site, shape ``(replica, site)``.
+    site
+        The site to exchange, shape ``(replica,)``.
+
+    Returns
+    -------
+    NDArray[np.float64]
+        Change with each partner, shape ``(replica, site)``.
+    """
+    rows = np.arange(len(states))
+    own = states[rows, site]
+    change = np.zeros(states.shape)
+    for term, slope in zip(terms, slopes, strict=True):
+        gain = term.value_of[states] - term.value_of[own][:, None]
+        diagonal = np.diagonal(term.kernel)
+        curvature = diagonal[site][:, None] + diagonal - 2.0 * term.kernel[site]
+        change += gain * (slope[rows, site][:, None] - slope + gain * curvature)
+    return change
+
+
 def typical_exchange(
     term: QuadraticEnergy,
     states: NDArray[np.int64],
-    pairs: NDArray[np.int64],
+    group: NDArray[np.int64],
     *,
     rng: np.random.Generator,
-    n_trials: int = 50,
 ) -> float:
-    """Mean energy change, either sign, of random exchanges that change the energy.
+    """Mean size of the energy change of exchanges within groups.
 
     Parameters
     ----------
@@ -85,34 +119,26 @@ def typical_exchange(
         The energy.
     states
         Species of each site, shape ``(replica, site)``.
-    pairs
-        Sites that may exchange their species, shape ``(pair, 2)``.
+    group
+        Number of each site's group, shape ``(site,)``.
     rng
-        Source of the random exchanges.
-    n_trials
-        Exchanges of each replica.
+        Source of the random sites.
 
     Returns
     -------
     float
         Above 0; 1 when no exchange changes the energy.
     """
-    rows = np.arange(len(states))
-    before = term.of(states)
-    changes = np.zeros((n_trials, len(states)))
-    for trial in range(n_trials if len(pairs) else 0):
-        i, j = pairs[rng.integers(len(pairs), size=len(states))].T
-        exchanged = states.copy()
-        exchanged[rows, i], exchanged[rows, j] = states[rows, j], states[rows, i]
-        changes[trial] = np.abs(term.of(exchanged) - before)
-    seen = changes[changes > NO_CHANGE]
+    site = rng.integers(states.shape[1], size=len(states))
+    changes = np.abs(exchange_energies([term], [term.slope(states)], states, site))
+    seen = changes[(group[site][:, None] == group) & (changes > NO_CHANGE)]
     return float(seen.mean()) if seen.size else 1.0
 
 
 def anneal(
     terms: Sequence[QuadraticEnergy],
     start: NDArray[np.int64],
-    pairs: NDArray[np.int64],
+    group: NDArray[np.int64],
     *,
     temperature: float,
     n_steps: int,
@@ -126,13 +152,13 @@ def anneal(
         Parts of the energy.
     start
         First species of each site, shape ``(replica, site)``.
-    pairs
-        Sites that may exchange their species, shape ``(pair, 2)``.
+    group
+        Number of each site's group, shape ``(site,)``: species are exchanged within groups.
     temperature
-        First temperature, in units of the energy; it falls geometrically by 1000, and the
+        First temperature, in units of the energy; it falls geometrically by ``COLD``, and the
         last tenth of the run only goes downhill.
     n_steps
-        Exchanges tried by each replica; none when there are no pairs.
+        Exchanges made by each replica.
     rng
         Source of all random choices.
 
@@ -143,33 +169,30 @@ def anneal(
 
     Notes
     -----
-    Metropolis exchanges; a step costs O(replicas × sites), as the slope of the energy is kept
-    up to date.
+    Each step draws one site a replica and its partner with Boltzmann weights among all sites
+    of the group, itself included: at low temperature, where nearly all random pairs would be
+    refused, this is some hundred times faster than the Metropolis rule. It searches; it does
+    not sample a canonical ensemble. A step costs O(replicas × sites), as slopes are kept up
+    to date.
     """
     states = start.copy()
     slopes = [term.slope(states) for term in terms]
-    self_energies = [np.diagonal(term.kernel) for term in terms]
     rows = np.arange(len(states))
-    cooling = np.linspace(0.0, 1.0 / (1.0 - QUENCH_SHARE), n_steps if len(pairs) else 0)
+    cooling = np.linspace(0.0, 1.0 / (1.0 - QUENCH_SHARE), n_steps)
     temperatures = np.where(cooling < 1.0, temperature * COLD**cooling, 0.0)
     snapshot_interval = max(1, n_steps // (2 * SNAPSHOTS))
     seen = []
     for step, kT in enumerate(temperatures):
-        i, j = pairs[rng.integers(len(pairs), size=len(states))].T
+        i = rng.integers(states.shape[1], size=len(states))
+        change = exchange_energies(terms, slopes, states, i)
+        # The smallest of energies with Gumbel noise is a Boltzmann draw.
+        noisy = np.where(group[i][:, None] == group, change, np.inf)
+        j = np.argmin(noisy - kT * rng.gumbel(size=states.shape), axis=1)
         old_i, old_j = states[rows, i], states[rows, j]
-        gains = [term.value_of[old_j] - term.value_of[old_i] for term in terms]
-        change = np.zeros(len(states))
-        for term, slope, own, gain in zip(terms, slopes, self_energies, gains, strict=True):
-            change += gain * (slope[rows, i] - slope[rows, j])
-            change += gain**2 * (own[i] + own[j] - 2.0 * term.kernel[i, j])
-        accepted = np.flatnonzero(change <= kT * rng.exponential(size=len(states)))
-        states[accepted, i[accepted]] = old_j[accepted]
-        states[accepted, j[accepted]] = old_i[accepted]
-        for term, slope, gain in zip(terms, slopes, gains, strict=True):
-            moved = accepted[gain[accepted] != 0.0]
-            slope[moved] += (
-                2.0 * gain[moved, None] * (term.kernel[i[moved]] - term.kernel[j[moved]])
-            )
+        states[rows, i], states[rows, j] = old_j, old_i
+        for term, slope in zip(terms, slopes, strict=True):
+            gain = term.value_of[old_j] - term.value_of[old_i]
+            slope += 2.0 * gain[:, None] * (term.kernel[i] - term.kernel[j])
         if step >= n_steps // 2 and step % snapshot_interval == 0:
             seen.append(states.copy())
     return np.unique(np.concatenate([*seen, states]), axis=0)

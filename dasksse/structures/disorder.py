@@ -30,12 +30,12 @@ if TYPE_CHECKING:
     from dasksse.config.schema import OrderingSection
 
 N_REPLICAS = 32
-STEPS_PER_SITE_SQUARED = 8
-STEP_BOUNDS = (5_000, 100_000)
-"""Exchanges each replica tries: every pair of sites a few times, within bounds."""
+STEPS_PER_SITE = 60
+STEP_BOUNDS = (2_000, 20_000)
+"""Exchanges each replica makes, within bounds."""
 
-FITTING_STEPS = 5_000
-"""Exchanges each replica tries to part atoms that are too close."""
+FITTING_STEPS = 1_000
+"""Exchanges each replica makes to part atoms that are too close."""
 
 CONFLICT_PENALTY = 10.0
 """Cost of two atoms too close, over the usual energy of an exchange."""
@@ -217,13 +217,13 @@ def _lowest_state(problem: _Problem, section: OrderingSection) -> NDArray[np.int
         msg = "orderings cannot be ranked without charges"
         raise StructureError(msg)
     rng = np.random.default_rng(section.seed)
-    fitting, pairs, counts = _fitting_states(problem, section.min_distance_A, rng)
+    fitting, group, counts = _fitting_states(problem, section.min_distance_A, rng)
     start = fitting[rng.integers(len(fitting), size=N_REPLICAS)]
-    scale = typical_exchange(problem.coulomb, start, pairs, rng=rng)
+    scale = typical_exchange(problem.coulomb, start, group, rng=rng)
     terms = [problem.coulomb, scaled(problem.conflict, CONFLICT_PENALTY * scale)]
     terms += [scaled(term, scale) for term in counts]
-    n_steps = int(np.clip(STEPS_PER_SITE_SQUARED * len(problem.sites) ** 2, *STEP_BOUNDS))
-    states = anneal(terms, start, pairs, temperature=scale, n_steps=n_steps, rng=rng)
+    n_steps = int(np.clip(STEPS_PER_SITE * len(problem.sites), *STEP_BOUNDS))
+    states = anneal(terms, start, group, temperature=scale, n_steps=n_steps, rng=rng)
     states = states[problem.conflict.of(states) < 0.5]  # noqa: PLR2004 - whole numbers
     chosen = _distinct(problem.coulomb.of(states), problem.fingerprint.of(states), section.rank)
     return np.asarray(states[chosen])
@@ -272,19 +272,18 @@ def _fitting_states(
     Returns
     -------
     tuple
-        Arrangements ``(arrangement, site)``, pairs of sites that may exchange ``(pair, 2)``,
+        Arrangements ``(arrangement, site)``, groups of sites that may exchange ``(site,)``,
         and penalties on departures from the counts, which are empty where these are kept.
     """
     by_elements = [frozenset(counts) for counts in problem.counts]
     merged = np.array([by_elements.index(e) for e in by_elements])[problem.sublattice]
     start = _random_start(problem, rng)
     for group, counts in ((problem.sublattice, []), (merged, _count_terms(problem))):
-        pairs = np.argwhere(np.triu(group[:, None] == group, 1))
         terms = [scaled(problem.conflict, CONFLICT_PENALTY), *counts]
-        states = anneal(terms, start, pairs, temperature=1.0, n_steps=FITTING_STEPS, rng=rng)
+        states = anneal(terms, start, group, temperature=1.0, n_steps=FITTING_STEPS, rng=rng)
         fitting = states[problem.conflict.of(states) < 0.5]  # noqa: PLR2004 - whole numbers
         if len(fitting):
-            return np.asarray(fitting), pairs, counts
+            return np.asarray(fitting), group, counts
     msg = (
         f"the atoms do not fit on {', '.join(s.name for s in problem.sublattices)} with "
         f"{min_distance_A:g} Å between occupied sites; lower `ordering.min_distance_A`"

@@ -36,7 +36,7 @@ def _is_whole_tensorflow(checkpoint: Path) -> bool:
         reader = train.load_checkpoint(str(checkpoint))
         for name in reader.get_variable_to_shape_map():
             reader.get_tensor(name)
-    except (DecodeError, OSError, ValueError, RuntimeError, errors.OpError):
+    except (DecodeError, LookupError, OSError, ValueError, RuntimeError, errors.OpError):
         return False
     return True
 

@@ -97,7 +97,7 @@ def run_child(
     (workdir / f"{task}.json").write_text(json.dumps(job, indent=1))
     try:
         run_program(
-            [sys.executable, "-m", "dasksse.train.deepmd_child", f"{task}.json"],
+            [sys.executable, "-P", "-m", "dasksse.train.deepmd_child", f"{task}.json"],
             name=f"{PROGRAM} ({task})",
             workdir=workdir,
             log_name=f"{task}.log",
@@ -247,6 +247,8 @@ def train_member(
     watcher = None if on_progress is None else _CurveWatcher(curve, on_progress)
     started = time.monotonic()
     run_child(job, workdir=workdir, threads=threads, on_poll=watcher)
+    if watcher is not None:
+        watcher()
     return TrainedModel(
         model_file=workdir / (compressed or frozen),
         checkpoint=kind.checkpoint(workdir, steps, name=CHECKPOINT_NAME),

@@ -71,7 +71,11 @@ FIGURES: tuple[FigureEntry, ...] = (
         "Mean-squared displacement",
         "Thick line with band: mobile species with its error. Grey: lags used for D. A "
         "diffusing species runs parallel to the dashed line; the framework stays flat.",
-        lambda report: msd(production=report.production, mobile_species=report.mobile_species),
+        lambda report: msd(
+            production=report.production,
+            mobile_species=report.mobile_species,
+            elements=report.type_map,
+        ),
     ),
     FigureEntry(
         "shares",
@@ -102,7 +106,7 @@ FIGURES: tuple[FigureEntry, ...] = (
     FigureEntry(
         "trust_check",
         "accuracy",
-        "Is the trust level earned?",
+        "Trust level against true error",
         "Each point is a newly labelled frame. Accurate frames that were labelled as a "
         "check belong in the shaded box: small deviation and small true error. Dashed: "
         "trust levels.",
@@ -114,7 +118,7 @@ FIGURES: tuple[FigureEntry, ...] = (
         "Predictions against labels",
         "Final ensemble. Energies are given about the mean label; forces by component, "
         "coloured by element.",
-        lambda report: parity(parity=report.parity),
+        lambda report: parity(parity=report.parity, elements=report.type_map),
     ),
     FigureEntry(
         "learning",

@@ -123,21 +123,23 @@ def _draw_fit(
     if band is not None:
         axes.fill_between(1000 * x, *band, color=colour, alpha=0.16, linewidth=0)
     if is_known(at_K) and is_known(fit.get("D_m2_s")):
-        _draw_extrapolation(axes, fit, colour)
+        _draw_extrapolation(axes, fit, colour, with_interval=band is None)
 
 
-def _draw_extrapolation(axes: Axes, fit: Mapping[str, Any], colour: str) -> None:
-    """Star at the extrapolated value, with its interval where there is one."""
+def _draw_extrapolation(
+    axes: Axes, fit: Mapping[str, Any], colour: str, *, with_interval: bool
+) -> None:
+    """Star at the extrapolated value, with its interval unless the band shows it."""
     value, low, high = (fit.get(key) for key in ("D_m2_s", "D_low_m2_s", "D_high_m2_s"))
     interval = None
-    if is_known(value) and is_known(low) and is_known(high):
+    if with_interval and is_known(value) and is_known(low) and is_known(high):
         interval = np.array([[value - low], [high - value]])
     axes.errorbar(
         [1000 / fit["at_K"]],
         [fit["D_m2_s"]],
         interval,
         marker="*",
-        markersize=10,
+        markersize=11,
         markeredgecolor="white",
         markeredgewidth=0.5,
         color=colour,

@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from dasksse.errors import AnalysisError
-from dasksse.report.figures.style import CYCLE, FAINT, INK, MUTED, panel_grid, styled
+from dasksse.report.figures.style import FAINT, INK, MUTED, cycle_colours, panel_grid, styled
 from dasksse.report.formats import is_known
 
 if TYPE_CHECKING:
@@ -77,11 +77,25 @@ def _draw_panel(
 
 
 @styled
-def msd(*, production: Sequence[ProductionRow], mobile_species: str) -> Figure:
+def msd(
+    *,
+    production: Sequence[ProductionRow],
+    mobile_species: str,
+    elements: Sequence[str] = (),
+) -> Figure:
     """MSD [Å²] against lag [ps], both logarithmic; the fit window is shaded.
 
     The mobile species is the thick line with its error band. The dashed line has slope 1, as
     diffusion has; framework species should stay flat.
+
+    Parameters
+    ----------
+    production
+        Rows; those without MSD are passed over.
+    mobile_species
+        The species drawn thick.
+    elements
+        Order in which species take their colours; others follow.
 
     Raises
     ------
@@ -95,8 +109,8 @@ def msd(*, production: Sequence[ProductionRow], mobile_species: str) -> Figure:
     if not shown:
         msg = "no production run has an MSD to draw; run and analyse production"
         raise AnalysisError(msg)
-    species = [mobile_species, *(s for row in shown for s in row.species_msd)]
-    colours = {s: CYCLE[i % len(CYCLE)] for i, s in enumerate(dict.fromkeys(species))}
+    present = {mobile_species, *(name for row in shown for name in row.species_msd)}
+    colours = cycle_colours([*elements, mobile_species, *sorted(present)])
     n_rows, n_columns = panel_grid(len(shown), 4)
     figure = Figure(
         figsize=(max(2.1 * n_columns, 3.4), 2.15 * n_rows + 0.6), layout="constrained"
@@ -114,10 +128,13 @@ def msd(*, production: Sequence[ProductionRow], mobile_species: str) -> Figure:
     handles: list[Artist] = [
         Line2D([], [], color=colour, label=name, linewidth=1.8 if name == mobile_species else 1)
         for name, colour in colours.items()
+        if name in present
     ]
     handles.append(Line2D([], [], color=INK, linewidth=0.8, linestyle="--", label="slope 1"))
     handles.append(Patch(color=FAINT, alpha=0.55, label="fit window"))
     figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 7))
-    figure.supxlabel("lag time (ps)", fontsize=8.5)
-    figure.supylabel("mean-squared displacement (Å²)", fontsize=8.5)
+    for axes in grid[-1]:
+        axes.set_xlabel("lag time (ps)")
+    for axes in grid[:, 0]:
+        axes.set_ylabel("MSD (Å²)")
     return figure

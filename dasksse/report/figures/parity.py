@@ -15,7 +15,7 @@ from dasksse.report.figures.style import INK, SET_COLOURS, cycle_colours, styled
 from dasksse.units import MEV_PER_EV
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
@@ -70,8 +70,15 @@ def _draw_forces(axes: Axes, data: ParityData, colours: Mapping[str, str]) -> No
 
 
 @styled
-def parity(*, parity: Mapping[str, ParityData]) -> Figure:
+def parity(*, parity: Mapping[str, ParityData], elements: Sequence[str] = ()) -> Figure:
     """Parity plots, a column per set, energies on top, forces by element below.
+
+    Parameters
+    ----------
+    parity
+        Set to its data.
+    elements
+        Order in which elements take their colours; others follow.
 
     Raises
     ------
@@ -88,7 +95,8 @@ def parity(*, parity: Mapping[str, ParityData]) -> Figure:
     if not shown:
         msg = "no set has predictions to compare; evaluate the final ensemble"
         raise AnalysisError(msg)
-    colours = cycle_colours([str(e) for name in shown for e in np.unique(parity[name].element)])
+    present = [str(e) for name in shown for e in np.unique(parity[name].element)]
+    colours = cycle_colours([*elements, *present])
     figure = Figure(figsize=(0.5 + 2.35 * len(shown), 5.2), layout="constrained")
     grid = figure.subplots(2, len(shown), squeeze=False)
     for column, name in enumerate(shown):
@@ -100,6 +108,7 @@ def parity(*, parity: Mapping[str, ParityData]) -> Figure:
     handles = [
         Line2D([], [], marker="o", linestyle="", color=colour, label=element)
         for element, colour in colours.items()
+        if element in present
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
     return figure

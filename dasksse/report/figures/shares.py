@@ -39,7 +39,8 @@ def _mark_lines(axes: Axes, explored: Sequence[GenerationRow]) -> None:
     for line, members in groupby(explored, key=lambda row: row.line):
         rows = list(members)
         stop = start + len(rows)
-        axes.plot([start - 0.4, stop - 0.6], [1.03, 1.03], color=MUTED, linewidth=0.8)
+        ends = [start - 0.4, stop - 0.6]
+        axes.plot(ends, [1.03, 1.03], color=MUTED, linewidth=0.8, clip_on=False)
         systems = ", ".join(rows[0].systems)
         axes.text(
             (start + stop - 1) / 2,

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 KINDS = {
     "candidate": ("candidate", "o", SHARE_COLOURS["candidate"]),
-    "check": ("accurate, labelled as a check", "D", SHARE_COLOURS["accurate"]),
+    "check": ("check", "D", SHARE_COLOURS["accurate"]),
 }
 
 
@@ -102,7 +102,7 @@ def trust_check(*, generations: Sequence[GenerationRow]) -> Figure:
     axes.set(xlim=x_limits, ylim=y_limits)
     evidence = trust_evidence(generations)
     if evidence.n_checked:
-        text = f"earned by {evidence.n_good} of {evidence.n_checked}"
+        text = f"{evidence.n_good} of {evidence.n_checked} accurate frames in the shaded box"
         axes.set_title(text, fontsize=7.5, color=MUTED)
-    axes.legend(loc="lower right", handletextpad=0.4)
+    axes.legend(loc="upper left", handletextpad=0.4)
     return figure

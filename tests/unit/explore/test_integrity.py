@@ -251,7 +251,7 @@ def test_single_precision_positions_are_taken() -> None:
 
 def test_a_cell_thinner_than_two_bonds_is_watched_by_true_minimum_images() -> None:
     skew = np.array([[5.0, 0.0, 0.0], [4.0, 3.6, 0.0], [0.0, 0.0, 9.0]])
-    atoms = Atoms("PS", positions=[[0, 0, 0], [1.25, 1.65, 0.0]], cell=skew, pbc=True)
+    atoms = Atoms("PS", positions=[[0, 0, 0], [-1.7, 1.2, 0.0]], cell=skew, pbc=True)
     framework = watcher(
         atoms, polyhedra=[PolyhedronSection(centre="P", ligand="S", cutoff_A=2.4)]
     )
@@ -348,6 +348,25 @@ def test_a_unit_with_two_kinds_of_ligand_is_one_unit() -> None:
     framework = watcher(atoms)
 
     assert framework.units == {"GeS4": 1, "PS3Cl": 1}
+
+
+def test_the_first_gap_ends_the_shell_before_the_covalent_radii_do() -> None:
+    atoms = crystal()
+    atoms.positions[10] = atoms.positions[0] + [0.0, 0.0, -2.62]
+
+    assert watcher(atoms).units == {"GeS4": 1, "PS4": 1}
+
+
+def test_a_cage_of_eight_and_a_lone_pair_are_no_rigid_units() -> None:
+    cube = 2.5 * np.concatenate([CORNERS, -CORNERS])
+    positions = np.concatenate([np.zeros((1, 3)), cube, [[7.0, 7.0, 7.0], [8.5, 7.0, 7.0]]])
+    atoms = Atoms("LaO8PO", positions=positions + 3.0, cell=14.0 * np.eye(3), pbc=True)
+
+    unasked = watcher(atoms)
+    asked = watcher(atoms, polyhedra=[PolyhedronSection(centre="La", ligand="O")])
+
+    assert unasked.units == {}
+    assert asked.units == {"LaO8": 1}
 
 
 def test_a_framework_survives_pickling() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pytest
@@ -13,11 +13,16 @@ from dasksse.config.schema import RegistrySection
 from dasksse.label import LabelCalculator, load_calculator
 from dasksse.records import Frames
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ase import Atoms
+
 
 class ScriptedCalculator(Calculator):
     """Gives what its script says for each call in turn, and counts the calls."""
 
-    implemented_properties: ClassVar[list[str]] = ["energy", "forces", "stress"]
+    implemented_properties: ClassVar[list[str]] = ["energy", "free_energy", "forces", "stress"]
 
     def __init__(self, script: list[Any]) -> None:
         super().__init__()
@@ -39,7 +44,7 @@ class ScriptedCalculator(Calculator):
 
 
 @pytest.fixture
-def scripted():
+def scripted() -> Callable[..., LabelCalculator]:
     """Builds a label calculator from a script of results and exceptions."""
 
     def build(*script: Any, gives_virial: bool = True) -> LabelCalculator:
@@ -60,12 +65,12 @@ def toy() -> LabelCalculator:
 
 
 @pytest.fixture
-def rock_salt():
+def rock_salt() -> Atoms:
     return bulk("LiCl", "rocksalt", a=5.3, cubic=True)
 
 
 @pytest.fixture
-def frames(rock_salt) -> Frames:
+def frames(rock_salt: Atoms) -> Frames:
     """Four rattled rock salts."""
     rng = np.random.default_rng(7)
     noise = rng.normal(scale=0.05, size=(4, len(rock_salt), 3))

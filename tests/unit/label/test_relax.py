@@ -1,15 +1,23 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 import pytest
-from ase import Atoms
 from ase.build import make_supercell
 
 from dasksse.errors import LabelError
 from dasksse.label import relax
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
-def squeezed(rock_salt) -> Atoms:
+    from ase import Atoms
+
+    from dasksse.label import LabelCalculator
+
+
+def squeezed(rock_salt: Atoms) -> Atoms:
     """Far from its minimum: strained, sheared and rattled, forces of several eV/Å."""
     atoms = make_supercell(rock_salt, np.diag([2, 1, 1]))
     strain = np.array([[-0.08, 0.03, 0.0], [0.0, 0.05, 0.02], [0.01, 0.0, -0.06]])
@@ -18,7 +26,9 @@ def squeezed(rock_salt) -> Atoms:
     return atoms
 
 
-def test_a_distorted_crystal_finds_back_to_its_minimum(rock_salt, toy) -> None:
+def test_a_distorted_crystal_finds_back_to_its_minimum(
+    rock_salt: Atoms, toy: LabelCalculator
+) -> None:
     start = squeezed(rock_salt)
     toy_energy = relax(
         rock_salt, toy, max_steps=200, max_force_eV_A=1e-3, cell=True
@@ -33,7 +43,9 @@ def test_a_distorted_crystal_finds_back_to_its_minimum(rock_salt, toy) -> None:
     assert relaxed.labels.energies[-1] / 16 == pytest.approx(toy_energy / 8, abs=2e-3)
 
 
-def test_the_cell_stays_when_only_positions_relax(rock_salt, toy) -> None:
+def test_the_cell_stays_when_only_positions_relax(
+    rock_salt: Atoms, toy: LabelCalculator
+) -> None:
     start = squeezed(rock_salt)
 
     relaxed = relax(start, toy, max_steps=200, max_force_eV_A=0.02, cell=False)
@@ -43,7 +55,9 @@ def test_the_cell_stays_when_only_positions_relax(rock_salt, toy) -> None:
     assert relaxed.labels.has_virial.all()
 
 
-def test_every_configuration_visited_is_a_label_once(rock_salt, toy) -> None:
+def test_every_configuration_visited_is_a_label_once(
+    rock_salt: Atoms, toy: LabelCalculator
+) -> None:
     seen: list[int] = []
 
     relaxed = relax(
@@ -65,7 +79,9 @@ def test_every_configuration_visited_is_a_label_once(rock_salt, toy) -> None:
     np.testing.assert_array_equal(labels.frames.cells[-1], relaxed.atoms.cell.array)
 
 
-def test_the_labels_are_those_of_their_configurations(rock_salt, toy) -> None:
+def test_the_labels_are_those_of_their_configurations(
+    rock_salt: Atoms, toy: LabelCalculator
+) -> None:
     from dasksse.label import label_frames
 
     labels = relax(squeezed(rock_salt), toy, max_steps=5, max_force_eV_A=1e-3, cell=True).labels
@@ -78,7 +94,7 @@ def test_the_labels_are_those_of_their_configurations(rock_salt, toy) -> None:
     assert (labels.source, labels.is_surrogate) == (toy.source, True)
 
 
-def test_the_crystal_handed_in_is_left_as_it_is(rock_salt, toy) -> None:
+def test_the_crystal_handed_in_is_left_as_it_is(rock_salt: Atoms, toy: LabelCalculator) -> None:
     start = squeezed(rock_salt)
     before = start.copy()
 
@@ -89,7 +105,7 @@ def test_the_crystal_handed_in_is_left_as_it_is(rock_salt, toy) -> None:
     assert relaxed.atoms.calc is None
 
 
-def test_a_relaxed_crystal_takes_no_step(rock_salt, toy) -> None:
+def test_a_relaxed_crystal_takes_no_step(rock_salt: Atoms, toy: LabelCalculator) -> None:
     relaxed = relax(rock_salt, toy, max_steps=50, max_force_eV_A=0.05, cell=False)
 
     assert relaxed.converged
@@ -97,16 +113,19 @@ def test_a_relaxed_crystal_takes_no_step(rock_salt, toy) -> None:
     assert len(relaxed.labels) == 1
 
 
-def test_a_code_runs_once_per_configuration(rock_salt, scripted) -> None:
-    push = {"forces": np.eye(8, 3)}
-    calculator = scripted(push)
+def test_a_code_runs_once_per_configuration(
+    rock_salt: Atoms, scripted: Callable[..., LabelCalculator]
+) -> None:
+    calculator = scripted(*({"forces": np.eye(8, 3) / (n + 1)} for n in range(4)))
 
     relax(rock_salt, calculator, max_steps=3, max_force_eV_A=0.01, cell=False)
 
     assert calculator.calculator.asked == [["energy", "forces", "stress"]] * 4
 
 
-def test_positions_relax_without_a_virial(rock_salt, scripted) -> None:
+def test_positions_relax_without_a_virial(
+    rock_salt: Atoms, scripted: Callable[..., LabelCalculator]
+) -> None:
     calculator = scripted({"forces": np.zeros((8, 3))}, gives_virial=False)
 
     relaxed = relax(rock_salt, calculator, max_steps=3, max_force_eV_A=0.01, cell=False)
@@ -116,7 +135,9 @@ def test_positions_relax_without_a_virial(rock_salt, scripted) -> None:
     assert not relaxed.labels.has_virial.any()
 
 
-def test_the_cell_cannot_relax_without_a_stress(rock_salt, scripted) -> None:
+def test_the_cell_cannot_relax_without_a_stress(
+    rock_salt: Atoms, scripted: Callable[..., LabelCalculator]
+) -> None:
     with pytest.raises(LabelError, match="no stress, so the cell cannot relax"):
         relax(
             rock_salt,
@@ -136,7 +157,7 @@ def test_the_cell_cannot_relax_without_a_stress(rock_salt, scripted) -> None:
     ],
 )
 def test_a_failing_calculator_ends_the_relaxation_with_its_reason(
-    rock_salt, scripted, second, message
+    rock_salt: Atoms, scripted: Callable[..., LabelCalculator], second: Any, message: str
 ) -> None:
     calculator = scripted({"forces": np.eye(8, 3)}, second)
 
@@ -147,6 +168,8 @@ def test_a_failing_calculator_ends_the_relaxation_with_its_reason(
     assert caught.value.program == "scripted"
 
 
-def test_lack_of_memory_is_not_turned_into_a_label_error(rock_salt, scripted) -> None:
+def test_lack_of_memory_is_not_turned_into_a_label_error(
+    rock_salt: Atoms, scripted: Callable[..., LabelCalculator]
+) -> None:
     with pytest.raises(MemoryError):
         relax(rock_salt, scripted(MemoryError()), max_steps=1, max_force_eV_A=0.01, cell=False)

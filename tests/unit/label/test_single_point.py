@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -9,8 +9,16 @@ from ase import Atoms
 from dasksse.label import label_atoms, label_frames
 from dasksse.records import Frames, Labels
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
 
-def test_every_frame_gets_the_calculators_own_energy_forces_and_virial(frames, toy) -> None:
+    from dasksse.label import LabelCalculator
+
+
+def test_every_frame_gets_the_calculators_own_energy_forces_and_virial(
+    frames: Frames, toy: LabelCalculator
+) -> None:
     atoms = Atoms(frames.numbers, frames.positions[2], cell=frames.cells[2], pbc=True)
     atoms.calc = toy.calculator
 
@@ -25,13 +33,17 @@ def test_every_frame_gets_the_calculators_own_energy_forces_and_virial(frames, t
     assert labels.virials[2] == pytest.approx(-stress * atoms.get_volume(), abs=1e-9)
 
 
-def test_labels_carry_the_provenance_of_their_calculator(frames, scripted) -> None:
+def test_labels_carry_the_provenance_of_their_calculator(
+    frames: Frames, scripted: Callable[..., LabelCalculator]
+) -> None:
     labels = label_frames(frames, scripted({}))
 
     assert (labels.source, labels.functional, labels.is_surrogate) == ("scripted", "PBE", False)
 
 
-def test_labels_survive_saving_and_loading(frames, scripted, tmp_path: Path) -> None:
+def test_labels_survive_saving_and_loading(
+    frames: Frames, scripted: Callable[..., LabelCalculator], tmp_path: Path
+) -> None:
     labels = label_frames(frames, scripted({}, RuntimeError("no SCF")))
     labels.save(tmp_path / "labels.npz")
 
@@ -44,7 +56,9 @@ def test_labels_survive_saving_and_loading(frames, scripted, tmp_path: Path) -> 
     np.testing.assert_array_equal(loaded.frames.positions, frames.positions)
 
 
-def test_a_frame_that_raises_has_a_reason_and_stops_no_other(frames, scripted) -> None:
+def test_a_frame_that_raises_has_a_reason_and_stops_no_other(
+    frames: Frames, scripted: Callable[..., LabelCalculator]
+) -> None:
     labels = label_frames(frames, scripted({}, RuntimeError("SCF did not converge"), {}))
 
     assert labels.is_good.tolist() == [True, False, True, True]
@@ -63,7 +77,12 @@ def test_a_frame_that_raises_has_a_reason_and_stops_no_other(frames, scripted) -
         ({"forces": np.full((8, 3), -60.0)}, "force component of 60.0 eV/Å is above 50 eV/Å"),
     ],
 )
-def test_a_useless_result_is_refused_with_its_reason(frames, scripted, result, reason) -> None:
+def test_a_useless_result_is_refused_with_its_reason(
+    frames: Frames,
+    scripted: Callable[..., LabelCalculator],
+    result: dict[str, Any],
+    reason: str,
+) -> None:
     labels = label_frames(frames, scripted(result, {}), max_force_eV_A=50.0)
 
     assert labels.reasons == (reason, "", reason, "")
@@ -71,7 +90,9 @@ def test_a_useless_result_is_refused_with_its_reason(frames, scripted, result, r
     assert labels.has_virial.tolist() == [False, True, False, True]
 
 
-def test_a_failed_frame_leaves_nothing_behind(frames, scripted) -> None:
+def test_a_failed_frame_leaves_nothing_behind(
+    frames: Frames, scripted: Callable[..., LabelCalculator]
+) -> None:
     twice = frames.take([0, 0])
 
     labels = label_frames(twice, scripted({"energy": np.nan}, {"energy": -2.0}))
@@ -82,12 +103,16 @@ def test_a_failed_frame_leaves_nothing_behind(frames, scripted) -> None:
 
 
 @pytest.mark.parametrize("fatal", [KeyboardInterrupt(), MemoryError("out of memory")])
-def test_interrupts_and_lack_of_memory_are_not_swallowed(frames, scripted, fatal) -> None:
+def test_interrupts_and_lack_of_memory_are_not_swallowed(
+    frames: Frames, scripted: Callable[..., LabelCalculator], fatal: BaseException
+) -> None:
     with pytest.raises(type(fatal)):
         label_frames(frames, scripted({}, fatal))
 
 
-def test_the_virial_is_nan_where_it_is_not_given(frames, scripted) -> None:
+def test_the_virial_is_nan_where_it_is_not_given(
+    frames: Frames, scripted: Callable[..., LabelCalculator]
+) -> None:
     calculator = scripted({}, gives_virial=False)
 
     labels = label_frames(frames, calculator)
@@ -97,14 +122,18 @@ def test_the_virial_is_nan_where_it_is_not_given(frames, scripted) -> None:
     assert all("stress" not in asked for asked in calculator.calculator.asked)
 
 
-def test_the_virial_is_nan_where_it_is_not_asked_for(frames, toy) -> None:
+def test_the_virial_is_nan_where_it_is_not_asked_for(
+    frames: Frames, toy: LabelCalculator
+) -> None:
     labels = label_frames(frames, toy, virial=False)
 
     assert labels.is_good.all()
     assert not labels.has_virial.any()
 
 
-def test_a_code_runs_once_per_frame_for_all_properties(frames, scripted) -> None:
+def test_a_code_runs_once_per_frame_for_all_properties(
+    frames: Frames, scripted: Callable[..., LabelCalculator]
+) -> None:
     calculator = scripted({})
 
     label_frames(frames, calculator)
@@ -112,14 +141,18 @@ def test_a_code_runs_once_per_frame_for_all_properties(frames, scripted) -> None
     assert calculator.calculator.asked == [["energy", "forces", "stress"]] * len(frames)
 
 
-def test_the_energy_is_the_one_the_forces_derive_from(rock_salt, scripted) -> None:
+def test_the_energy_is_the_one_the_forces_derive_from(
+    rock_salt: Atoms, scripted: Callable[..., LabelCalculator]
+) -> None:
     energy, _, _ = label_atoms(rock_salt, scripted({"energy": -1.0, "free_energy": -1.2}))
     plain, _, _ = label_atoms(rock_salt, scripted({"energy": -1.0}))
 
     assert (energy, plain) == (-1.2, -1.0)
 
 
-def test_progress_counts_failed_frames_too(frames, scripted) -> None:
+def test_progress_counts_failed_frames_too(
+    frames: Frames, scripted: Callable[..., LabelCalculator]
+) -> None:
     done: list[int] = []
 
     label_frames(frames, scripted({}, RuntimeError("no")), on_frame=done.append)
@@ -127,14 +160,16 @@ def test_progress_counts_failed_frames_too(frames, scripted) -> None:
     assert done == [1, 2, 3, 4]
 
 
-def test_no_frames_give_no_labels(frames, toy) -> None:
+def test_no_frames_give_no_labels(frames: Frames, toy: LabelCalculator) -> None:
     labels = label_frames(frames.take([]), toy)
 
     assert len(labels) == 0
     assert labels.forces.shape == (0, frames.n_atoms, 3)
 
 
-def test_threads_that_share_a_calculator_do_not_mix_up_their_frames(frames, toy) -> None:
+def test_threads_that_share_a_calculator_do_not_mix_up_their_frames(
+    frames: Frames, toy: LabelCalculator
+) -> None:
     from concurrent.futures import ThreadPoolExecutor
 
     many = Frames(

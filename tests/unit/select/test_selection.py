@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+import dasksse.select.selection as selection_module
 from dasksse.config.schema import SelectSection
 from dasksse.errors import AnalysisError
-from dasksse.select import selection
 from dasksse.select.descriptor import descriptor
 from dasksse.select.selection import REASONS, Reason, Selection, draw_probe, select_frames
 from dasksse.select.trust import ACCURATE, CANDIDATE, FAILED, Shares
@@ -226,7 +226,7 @@ def test_no_labels_wanted_leaves_all_candidates_not_needed(
 def test_too_many_candidates_are_thinned_and_it_is_said(
     make_candidates: Callable[..., CandidateSet], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(selection, "MAX_DESCRIBED", 8)
+    monkeypatch.setattr(selection_module, "MAX_DESCRIBED", 8)
 
     chosen = select(make_candidates(30), max_labels=8)
 
@@ -238,7 +238,7 @@ def test_too_many_candidates_are_thinned_and_it_is_said(
 def test_thinning_leaves_enough_for_the_labels_wanted(
     make_candidates: Callable[..., CandidateSet], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(selection, "MAX_DESCRIBED", 8)
+    monkeypatch.setattr(selection_module, "MAX_DESCRIBED", 8)
 
     chosen = select(make_candidates(30), max_labels=12)
 

@@ -46,6 +46,10 @@ class FakeProgram:
                 with curve.open("a") as stream:
                     stream.write(text)
                 poll()
+            with curve.open("a") as stream:
+                stream.write(
+                    "50 7.0 1.0 0.125 1e-5\n"
+                )  # written between the last poll and the end
         if self.error is not None:
             raise self.error
 
@@ -114,7 +118,11 @@ def test_progress_is_told_once_for_each_growth_of_the_curve(tmp_path: Path) -> N
 
     _train(tmp_path, on_progress=lambda step, note: told.append((step, note)))
 
-    assert told == [(0.0, "force RMSE 500 meV/Å"), (10.0, "force RMSE 250 meV/Å")]
+    assert told == [
+        (0.0, "force RMSE 500 meV/Å"),
+        (10.0, "force RMSE 250 meV/Å"),
+        (50.0, "force RMSE 125 meV/Å"),
+    ]
 
 
 def test_a_warm_start_from_another_network_is_refused(

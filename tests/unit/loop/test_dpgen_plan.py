@@ -1,0 +1,322 @@
+"""The plan of the DP-GEN scheme, driven by made-up results: no engine, no disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dasksse.config.load import load_config
+from dasksse.config.schema import RunConfig
+from dasksse.loop.schemes import plan_dpgen
+from dasksse.loop.walk import Plan, RunState
+from dasksse.records import Unit
+
+TOY = Path(__file__).parents[3] / "configs" / "toy.yaml"
+DIGESTS = {"salt": "0" * 16}
+
+
+def toy(**changes: Any) -> RunConfig:
+    values = load_config(TOY).config.model_dump(mode="json")
+    for path, value in changes.items():
+        *parents, last = path.split("__")
+        section = values
+        for parent in parents:
+            section = section[parent]
+        section[last] = value
+    return RunConfig.model_validate(values)
+
+
+class Pretender:
+    """Finishes units with made-up records, as a cluster would with real ones."""
+
+    def __init__(self, config: RunConfig, *, accurate: list[float]) -> None:
+        self.config = config
+        self.accurate = accurate
+        self.results: dict[str, dict[str, Any]] = {}
+        self.failed: dict[str, dict[str, Any]] = {}
+        self.decisions: dict[str, Any] = {}
+        self.done: list[Unit] = []
+
+    def plan(self) -> Plan:
+        plan = plan_dpgen(
+            self.config, DIGESTS, RunState(self.results, self.failed, self.decisions)
+        )
+        self.decisions |= plan.decisions
+        return plan
+
+    def finish(self, unit: Unit) -> None:
+        self.done.append(unit)
+        self.results[unit.key] = getattr(self, f"_{unit.kind}")(unit)
+
+    def run(self, *, reverse: bool = False) -> Plan:
+        plan = self.plan()
+        while not plan.is_finished:
+            assert plan.ready, "nothing to do and not finished"
+            self.finish(plan.ready[-1 if reverse else 0])
+            plan = self.plan()
+        return plan
+
+    def kinds(self, kind: str) -> list[Unit]:
+        return [unit for unit in self.done if unit.kind == kind]
+
+    def _structure(self, unit: Unit) -> dict[str, Any]:
+        return {"file": f"work/structure/{unit.key}/system.npz", "numbers": [3, 17]}
+
+    def _start(self, unit: Unit) -> dict[str, Any]:
+        return {"file": f"work/start/{unit.key}/frames.npz", "n_frames": 24}
+
+    def _label(self, unit: Unit) -> dict[str, Any]:
+        return {"n": len(unit.payload["indices"])}
+
+    def _dataset(self, unit: Unit) -> dict[str, Any]:
+        return {"n_train": 20, "n_held_out": 2, "sel": [8, 8], "sel_changed": False}
+
+    def _train(self, unit: Unit) -> dict[str, Any]:
+        return {
+            "model": f"work/train/{unit.key}/model.pb",
+            "checkpoint": f"work/train/{unit.key}/model.ckpt",
+            "force_rmse_eV_A": 0.1,
+        }
+
+    def _md(self, unit: Unit) -> dict[str, Any]:
+        return {"n_frames": 21, "end": "complete"}
+
+    def _probe(self, unit: Unit) -> dict[str, Any]:
+        return {"file": f"work/probe/{unit.key}/f.npz", "n_frames": 6, "places": [3, 7]}
+
+    def _select(self, unit: Unit) -> dict[str, Any]:
+        accurate = self.accurate[min(unit.generation, len(self.accurate) - 1)]
+        picks = 0 if accurate == 1.0 else 5
+        return {
+            "file": f"work/select/{unit.key}/f.npz",
+            "n_picks": picks,
+            "n_checks": 2,
+            "n_planned": 42,
+            "accurate": accurate,
+            "candidate": 1.0 - accurate,
+            "failed": 0.0,
+        }
+
+    def _evaluate(self, unit: Unit) -> dict[str, Any]:
+        return {"rmse": {"probe": {"mean": {"force_rmse_meV_A": 100.0}}}}
+
+    def _production(self, unit: Unit) -> dict[str, Any]:
+        return {"n_frames": 41, "end": "complete"}
+
+    def _diffusion(self, unit: Unit) -> dict[str, Any]:
+        return {"text": "D"}
+
+
+def test_a_run_trains_explores_selects_labels_and_ends_with_production() -> None:
+    pretender = Pretender(toy(), accurate=[0.2, 0.5])
+
+    plan = pretender.run()
+
+    assert plan.is_finished
+    assert len(pretender.kinds("train")) == 2 * 3
+    assert len(pretender.kinds("md")) == 2 * 2
+    assert len(pretender.kinds("select")) == 2
+    assert len(pretender.kinds("evaluate")) == 3
+    assert len(pretender.kinds("production")) == 2
+    assert len(pretender.kinds("diffusion")) == 1
+    assert {unit.kind for unit in pretender.done[-1:]} == {"diffusion"}
+
+
+def test_the_order_in_which_units_finish_does_not_change_what_is_done() -> None:
+    forward = Pretender(toy(), accurate=[0.2, 0.5])
+    backward = Pretender(toy(), accurate=[0.2, 0.5])
+
+    forward.run()
+    backward.run(reverse=True)
+
+    assert {u.key for u in forward.done} == {u.key for u in backward.done}
+
+
+def test_a_finished_unit_is_never_asked_for_again() -> None:
+    pretender = Pretender(toy(), accurate=[0.2, 0.5])
+
+    pretender.run()
+
+    keys = [unit.key for unit in pretender.done]
+    assert len(keys) == len(set(keys))
+
+
+def test_a_line_ends_when_enough_frames_are_accurate() -> None:
+    config = toy(stop__accurate_share=0.9)
+    pretender = Pretender(config, accurate=[0.95])
+
+    pretender.run()
+
+    assert {unit.generation for unit in pretender.kinds("md")} == {0}
+
+
+def test_nothing_new_to_learn_means_no_new_training() -> None:
+    pretender = Pretender(toy(), accurate=[1.0])
+
+    pretender.run()
+
+    assert {unit.generation for unit in pretender.kinds("train")} == {0}
+
+
+def test_later_generations_start_from_the_models_of_the_last_one() -> None:
+    pretender = Pretender(toy(), accurate=[0.2])
+
+    pretender.run()
+
+    trainings = pretender.kinds("train")
+    first = {pretender.results[u.key]["checkpoint"] for u in trainings if u.generation == 0}
+    assert {u.payload["init_from"] for u in trainings if u.generation == 0} == {None}
+    assert {u.payload["init_from"] for u in trainings if u.generation == 1} == first
+    assert {u.payload["steps"] for u in trainings if u.generation == 1} == {100}
+
+
+def test_warm_start_can_be_switched_off() -> None:
+    pretender = Pretender(toy(train__warm_start=False), accurate=[0.2])
+
+    pretender.run()
+
+    assert {u.payload["init_from"] for u in pretender.kinds("train")} == {None}
+    assert {u.payload["steps"] for u in pretender.kinds("train")} == {300}
+
+
+def test_members_differ_in_their_seeds() -> None:
+    pretender = Pretender(toy(), accurate=[0.2])
+
+    pretender.run()
+
+    seeds = [unit.payload["seed"] for unit in pretender.kinds("train")]
+    assert len(set(seeds)) == len(seeds)
+
+
+def test_other_trust_levels_select_again_without_md() -> None:
+    first = Pretender(toy(), accurate=[0.2])
+    first.run()
+    second = Pretender(toy(select__trust={"low_eV_A": 0.1, "high_eV_A": 4.0}), accurate=[0.2])
+    second.results, second.decisions = first.results, first.decisions
+
+    plan = second.plan()
+
+    assert [unit.kind for unit in plan.ready] == ["select"]
+    assert plan.ready[0].payload["levels"] == [0.1, 4.0]
+
+
+def test_automatic_trust_levels_follow_the_training_error() -> None:
+    config = toy(select__trust={"mode": "auto", "auto_factor": 1.5, "auto_width_eV_A": 0.2})
+    pretender = Pretender(config, accurate=[0.2])
+
+    pretender.run()
+
+    levels = [unit.payload["levels"] for unit in pretender.kinds("select")]
+    assert levels == [pytest.approx([0.15, 0.35])] * 2
+
+
+def test_the_probe_is_drawn_once_and_kept_out_of_training() -> None:
+    pretender = Pretender(toy(), accurate=[0.2])
+
+    pretender.run()
+
+    assert len(pretender.kinds("probe")) == 1
+    assert pretender.kinds("select")[0].payload["excluded"] == [3, 7]
+    probe_file = pretender.results[pretender.kinds("probe")[0].key]["file"]
+    probe_units = {
+        u.key for u in pretender.kinds("label") if u.payload["frames_file"] == probe_file
+    }
+    trained = {key for u in pretender.kinds("dataset") for _, key, _ in u.payload["sources"]}
+    assert probe_units
+    assert not probe_units & trained
+
+
+def test_accurate_frames_labelled_as_a_check_are_not_trained_on() -> None:
+    pretender = Pretender(toy(), accurate=[0.2])
+
+    pretender.run()
+
+    checks = {
+        tuple(source)
+        for u in pretender.kinds("evaluate")
+        for source in u.payload["sources"]["check"]
+    }
+    trained = {tuple(s) for u in pretender.kinds("dataset") for s in u.payload["sources"]}
+    assert checks
+    assert not checks & trained
+
+
+def test_the_next_training_need_not_wait_for_the_last_labels() -> None:
+    pretender = Pretender(toy(label__wait_share=0.5, label__batch_size=6), accurate=[0.2])
+    plan = pretender.plan()
+    while [u.kind for u in plan.ready] != ["label"] * 4:
+        pretender.finish(plan.ready[0])
+        plan = pretender.plan()
+
+    pretender.finish(plan.ready[0])
+    pretender.finish(plan.ready[1])
+    plan = pretender.plan()
+
+    kinds = [unit.kind for unit in plan.ready]
+    assert kinds.count("label") == 2
+    assert kinds.count("dataset") == 1
+    late = {unit.key for unit in plan.ready if unit.kind == "label"}
+    pretender.run()
+    members = [
+        {key for _, key, _ in unit.payload["sources"]} for unit in pretender.kinds("dataset")
+    ]
+    assert not late & members[0]
+    assert late <= members[1]
+
+
+def test_a_quarantined_label_does_not_hold_up_the_run() -> None:
+    pretender = Pretender(toy(), accurate=[0.2])
+    plan = pretender.plan()
+    while plan.ready[0].kind != "label":
+        pretender.finish(plan.ready[0])
+        plan = pretender.plan()
+    lost = plan.ready[0]
+    pretender.failed[lost.key] = {"kind": "label", "error": "SCF not converged"}
+
+    plan = pretender.run()
+
+    assert plan.is_finished
+    trained = {key for u in pretender.kinds("dataset") for _, key, _ in u.payload["sources"]}
+    assert lost.key not in trained
+
+
+def test_one_system_is_labelled_while_another_still_runs_md() -> None:
+    values = toy().model_dump(mode="json")
+    values["systems"].append({**values["systems"][0], "name": "other"})
+    values["explore"]["schedule"][0]["systems"] = ["salt", "other"]
+    config = RunConfig.model_validate(values)
+    pretender = Pretender(config, accurate=[0.2])
+    DIGESTS["other"] = "1" * 16
+    plan = pretender.plan()
+    while not any(unit.kind == "md" for unit in plan.ready):
+        pretender.finish(plan.ready[0])
+        plan = pretender.plan()
+
+    for _ in range(20):
+        mine = [
+            u
+            for u in plan.ready
+            if u.kind in {"md", "probe", "select"} and "/salt" in str(u.payload["group"])
+        ]
+        if not mine:
+            break
+        pretender.finish(mine[0])
+        plan = pretender.plan()
+
+    kinds = {unit.kind for unit in plan.ready}
+    assert kinds == {"md", "label"}
+
+
+def test_a_crystal_is_relaxed_first_when_asked_and_its_steps_are_learned_from() -> None:
+    config = toy(start__relax={"max_steps": 5})
+    pretender = Pretender(config, accurate=[0.2])
+    pretender._relax = lambda unit: {"file": f"work/relax/{unit.key}/system.npz"}  # type: ignore[attr-defined]
+
+    pretender.run()
+
+    (relaxed,) = pretender.kinds("relax")
+    sources = pretender.kinds("dataset")[0].payload["sources"]
+    assert ["relax", relaxed.key, "salt"] in sources
+    assert pretender.kinds("start")[0].payload["structure_file"].startswith("work/relax/")
