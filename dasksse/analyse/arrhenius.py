@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import stats
+from scipy.special import chdtrc
 
 from dasksse.analyse.conductivity import nernst_einstein_mS_cm
 from dasksse.errors import AnalysisError, ConfigError
@@ -253,4 +253,4 @@ def _goodness(chi2: float, freedom: int) -> tuple[float | None, bool | None]:
     """Reduced chi² and whether chance explains it; unknown without degrees of freedom."""
     if freedom < 1:
         return None, None
-    return chi2 / freedom, bool(stats.chi2.sf(chi2, freedom) >= LEAST_PROBABILITY)
+    return chi2 / freedom, bool(chdtrc(freedom, chi2) >= LEAST_PROBABILITY)

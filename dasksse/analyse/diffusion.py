@@ -31,10 +31,12 @@ if TYPE_CHECKING:
     from dasksse.records import Json
 
 MIN_FRAMES = 20
-FIT_POINTS = 30
+FIT_POINTS = 20
 """Lags of the straight-line fit, evenly spaced: neighbours carry the same information."""
 SIGNIFICANT = 2.0
 """D must exceed this many of its standard errors to be told from no diffusion."""
+SUPERDIFFUSIVE = 1.5
+"""An exponent above this is beyond the noise of a run with few jumps."""
 KNOWN_IF_DIFFUSIVE = (
     "D_m2_s",
     "D_err_m2_s",
@@ -252,8 +254,7 @@ def _regime(window: Window, tracer: Slope) -> Regime:
 
 def _upper_bound(sample: Sample, window: Window, tracer: Slope, to_D: float) -> float | None:
     """Bound on D [m²/s], if the motion allows one."""
-    superdiffusive = window.exponent > 1.0 and not window.is_linear
-    return None if superdiffusive else slope_bound(sample, tracer) * to_D
+    return None if window.exponent > SUPERDIFFUSIVE else slope_bound(sample, tracer) * to_D
 
 
 def _ion_paths(

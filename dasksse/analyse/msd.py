@@ -119,7 +119,7 @@ def collective_msd_per_axis(
     if not norm > 0.0:
         msg = f"the collective MSD needs at least one charged atom among {len(charge)}"
         raise AnalysisError(msg)
-    summed = np.einsum("fax,a->fx", positions - positions[0], charge, dtype=np.float64)
+    summed = np.einsum("fax,a->fx", positions, charge, dtype=np.float64)
     return msd_per_axis(summed[:, None, :]) / norm
 
 
@@ -183,15 +183,23 @@ def msd_of_each_atom(
     frames) in all.
     """
     n_frames, n_atoms = positions.shape[:2]
+    strides = np.maximum(1, lags // ORIGINS_PER_LAG)
     by_atom = np.empty((n_atoms, len(lags)))
+    by_origin = [
+        np.zeros(-(-(n_frames - lag) // stride))
+        for lag, stride in zip(lags, strides, strict=True)
+    ]
+    width = BLOCK_COLUMNS // positions.shape[2]
+    for start in range(0, n_atoms, width):
+        chunk = np.ascontiguousarray(positions[:, start : start + width], dtype=np.float64)
+        for column, (lag, stride) in enumerate(zip(lags, strides, strict=True)):
+            step = chunk[lag::stride] - chunk[:-lag:stride]
+            squared = np.einsum("oax,oax->oa", step, step)
+            by_atom[start : start + width, column] = squared.mean(axis=0)
+            by_origin[column] += squared.sum(axis=1)
     by_block = np.full((n_blocks, len(lags)), np.nan)
-    for column, lag in enumerate(lags):
-        stride = max(1, int(lag) // ORIGINS_PER_LAG)
-        origins = np.arange(0, n_frames - lag, stride)
-        step = np.asarray(positions[origins + lag] - positions[origins], dtype=np.float64)
-        squared = np.einsum("oax,oax->oa", step, step)
-        by_atom[:, column] = squared.mean(axis=0)
-        block = origins * n_blocks // (n_frames - lag)
-        for index in np.unique(block):
-            by_block[index, column] = squared[block == index].mean()
+    for column, squared in enumerate(by_origin):
+        for index, stretch in enumerate(np.array_split(squared, n_blocks)):
+            if len(stretch):
+                by_block[index, column] = stretch.mean() / n_atoms
     return by_atom, by_block

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,7 +22,7 @@ def msd_covariance(
     Parameters
     ----------
     lags
-        Lags [frames], each in ``1 .. n_frames - 1``, shape ``(lag,)``.
+        Lags [frames] in ascending order, each in ``1 .. n_frames - 1``, shape ``(lag,)``.
     n_frames
         Length of the walk [frames].
     step_variance
@@ -41,25 +42,27 @@ def msd_covariance(
     their squares have ``2 c²`` (Michalet, doi:10.1103/PhysRevE.82.041914). ``c`` depends on
     ``k - l`` only, so the double sum over origins is a single one: O(lags² × longest lag).
     """
-    size = len(lags)
-    covariance = np.empty((size, size))
-    for row in range(size):
-        for column in range(row, size):
-            short, long = int(lags[row]), int(lags[column])
+    powers = np.array([step_variance**2, step_variance * noise_variance, noise_variance**2])
+    return np.asarray(np.tensordot(powers, _covariance_terms(tuple(lags), n_frames), axes=1))
+
+
+@lru_cache(maxsize=8)
+def _covariance_terms(lags: tuple[int, ...], n_frames: int) -> NDArray[np.float64]:
+    """Factors of step², step × noise and noise² in the covariance, ``(term, lag, lag)``."""
+    terms = np.empty((3, len(lags), len(lags)))
+    for row, short in enumerate(lags):
+        for column, long in enumerate(lags[row:], start=row):
             shift = np.arange(-short, long + 1)
-            overlap = np.minimum(shift + short, long) - np.maximum(shift, 0)
-            ends = (
-                (shift == 0).astype(float)
-                + (shift == long - short)
-                - (shift == long)
-                - (shift == -short)
-            )
-            c = step_variance * np.maximum(overlap, 0) + noise_variance * ends
+            overlap = np.minimum(np.minimum(shift + short, long) - np.maximum(shift, 0), short)
+            ends = np.zeros(len(shift))
+            np.add.at(ends, [short, long], 1.0)  # starts coincide; ends coincide
+            ends[[0, -1]] -= 1.0  # the end of one is the start of the other
             n_short, n_long = n_frames - short, n_frames - long
-            pairs = np.minimum(n_short, n_long + shift) - np.maximum(0, shift)
-            total = 2.0 * np.sum(np.maximum(pairs, 0) * c**2) / (n_short * n_long)
-            covariance[row, column] = covariance[column, row] = total
-    return covariance
+            pairs = np.maximum(np.minimum(n_short, n_long + shift) - np.maximum(0, shift), 0)
+            products = np.stack([overlap**2, 2.0 * overlap * ends, ends**2])
+            total = 2.0 * products @ pairs / (n_short * n_long)
+            terms[:, row, column] = terms[:, column, row] = total
+    return terms
 
 
 def slope_weights(lags: NDArray[np.floating] | NDArray[np.integer]) -> NDArray[np.float64]:

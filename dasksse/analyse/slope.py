@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import stats
+from scipy.special import ndtr, stdtrit
 
 from dasksse.analyse.msd import collective_msd_per_axis, msd_of_each_atom, msd_per_axis
 from dasksse.analyse.random_walk import slope_error, slope_weights
@@ -192,7 +192,7 @@ def msd_error(sample: Sample) -> NDArray[np.float64]:
     lags = np.arange(sample.n_frames)
     if sample.n_walkers == 1:
         return np.asarray(msd * np.sqrt(4.0 * lags / 9.0 / sample.n_frames))
-    error = stats.sem(sample.by_walker, axis=0)
+    error = np.std(sample.by_walker, axis=0, ddof=1) / np.sqrt(sample.n_walkers)
     return np.interp(lags, np.append(0, sample.grid), np.append(0.0, error))
 
 
@@ -209,4 +209,6 @@ def _error_of_mean(values: NDArray[np.float64]) -> float:
     known = values[np.isfinite(values)]
     if len(known) < 2:  # noqa: PLR2004 - one value has no scatter
         return 0.0
-    return float(stats.sem(known) * stats.t.ppf(stats.norm.cdf(1.0), len(known) - 1))
+    return float(
+        np.std(known, ddof=1) / np.sqrt(len(known)) * stdtrit(len(known) - 1, ndtr(1.0))
+    )

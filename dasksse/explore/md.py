@@ -143,11 +143,12 @@ def run_md(
         with lammps_client(setup) as client:
             goes_on = False
             while not segments or not segments[-1].end:
-                segments.append(
-                    _run_segment(
-                        run, client, len(segments), goes_on=goes_on, on_progress=on_progress
-                    )
+                segment = _run_segment(
+                    run, client, len(segments), goes_on=goes_on, on_progress=on_progress
                 )
+                segments.append(segment)
+                if on_progress is not None:
+                    on_progress(segment.last_step)
                 goes_on = not reproducible and client.pid is not None
     last = segments[-1]
     return MdResult(
@@ -309,7 +310,7 @@ def _judge(
         return Segment(int(frames.steps[n_good]), "blow-up", reason, frames.first(n_good))
     if failure:
         step = int(frames.steps[-1]) if len(frames) else first
-        return Segment(step, "blow-up", f"{failure} after {at_time(step, spec)}", frames)
+        return Segment(step, "blow-up", f"{failure}, last frame {at_time(step, spec)}", frames)
     if facts["step"] < last:
         reason = describe_halt(facts, spec, run.volume_A3)
         return Segment(facts["step"], "blow-up", reason, frames)

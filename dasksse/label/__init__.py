@@ -15,9 +15,10 @@ from dasksse.label.calculators import (
     seconds_per_frame,
 )
 from dasksse.label.relax import Relaxed, relax
-from dasksse.label.single_point import label_atoms, label_frames
+from dasksse.label.single_point import ABOVE_CAP, label_atoms, label_frames
 
 __all__ = [
+    "ABOVE_CAP",
     "CALCULATOR_KINDS",
     "CalculatorKind",
     "LabelCalculator",

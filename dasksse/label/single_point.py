@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 _REASON_LENGTH = 300
+ABOVE_CAP = "above the cap"
+"""Part of the reason of a frame that was labelled well but is too far off to learn from."""
 
 
 def label_frames(
@@ -147,7 +149,9 @@ def _refusal(energy: float, forces: Array, virial: Array | None, max_force_eV_A:
         return "virial is not finite"
     largest = float(np.abs(forces).max(initial=0.0))
     if largest > max_force_eV_A:
-        return f"force component of {largest:.1f} eV/Å is above {max_force_eV_A:g} eV/Å"
+        return (
+            f"force component of {largest:.1f} eV/Å is {ABOVE_CAP} of {max_force_eV_A:g} eV/Å"
+        )
     return ""
 
 

@@ -327,6 +327,7 @@ def select_unit(
     generation: int,
     levels: tuple[float, float],
     excluded: Sequence[int],
+    labelled: Sequence[Sequence[str]],
     about: Mapping[str, Json],
 ) -> Unit:
     """Verdict on every frame of a system, and which get a label."""
@@ -338,6 +339,7 @@ def select_unit(
         "section": config.select.model_dump(mode="json", exclude={"trust"}),
         "levels": list(levels),
         "excluded": list(excluded),
+        "labelled": [list(source) for source in labelled],
         "about": dict(about),
         "mobile_species": config.mobile_species,
         "generation": generation,

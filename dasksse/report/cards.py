@@ -18,12 +18,15 @@ from dasksse.report.formats import (
     is_known,
 )
 from dasksse.report.tables import D_UNIT, SIGMA_UNIT, diffusion_text
-from dasksse.report.verdicts import LEVEL_TITLES, by_level, judge
+from dasksse.report.verdicts import by_level, judge
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from dasksse.report.data import RunReport
+
+
+_LEVEL_WORDS: Mapping[str, str] = {"trust": "sound", "care": "with care", "doubt": "doubtful"}
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ class Card:
 
 def _fit_card(system: str, fit: Mapping[str, Any], temperatures: str) -> Card:
     """Ea with D and conductivity at the asked temperature."""
-    notes = [f"one line through D at {temperatures} K"]
+    notes = [f"fit of D at {temperatures} K"]
     value = format_interval(
         fit.get("D_m2_s"), fit.get("D_low_m2_s"), fit.get("D_high_m2_s"), D_UNIT
     )
@@ -75,12 +78,13 @@ def state_cards(report: RunReport) -> list[Card]:
     if is_known(wall):
         notes.append(f"{format_duration(wall)} wall time")
     groups = by_level(judge(report))
-    counts = tuple(
-        f"{len(group)} × {LEVEL_TITLES[level].lower()}" for level, group in groups.items()
-    )
+    state, _, reason = report.status.partition(":")
+    if reason:
+        notes.append(reason.strip())
+    counts = [f"{len(groups.get(level, ()))} {word}" for level, word in _LEVEL_WORDS.items()]
     return [
-        Card("Status", report.status, tuple(notes)),
-        Card("What to trust", counts[0], counts[1:]),
+        Card("Status", state, tuple(notes)),
+        Card("What to trust", counts[0], tuple(counts[1:])),
     ]
 
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 TEMPLATE = "template.html.j2"
 FORMATS = ("svg", "png")
-_NUMERIC = re.compile(r"[<(−\d–]")
+_NUMERIC = re.compile(r"[<(−–]|\d+(?![\da-z])")
 """How the text of a numeric cell starts."""
 
 
@@ -174,6 +174,7 @@ def _write_figures(report: RunReport, folder: Path) -> list[ShownFigure]:
                 drawn = Path(scratch) / f"figure.{suffix}"
                 save_figure(figure, drawn)
                 drawn.replace(path)
+            figure.set_layout_engine("none")  # laid out once; half of the time goes there
         encoded = base64.b64encode(paths["svg"].read_bytes()).decode()
         shown.append(
             ShownFigure(

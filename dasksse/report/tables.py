@@ -47,7 +47,6 @@ def shares_rows(report: RunReport) -> list[Row]:
     return [
         {
             "generation": str(row.generation),
-            "line": str(row.line),
             "systems": f"{', '.join(row.systems)} ({row.ensemble})",
             "T [K]": format_list(row.temperatures_K),
             "length [ps]": f"{row.length_ps:g}",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dasksse.select.candidates import REASONS, CandidateSet, Reason
-from dasksse.select.descriptor import descriptor
 from dasksse.select.diversity import PICKERS, pick_order
 from dasksse.select.selection import Selection, draw_probe, select_frames
 from dasksse.select.trust import (
@@ -30,7 +29,6 @@ __all__ = [
     "Verdict",
     "auto_levels",
     "classify",
-    "descriptor",
     "draw_probe",
     "pick_order",
     "select_frames",

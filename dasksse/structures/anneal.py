@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 QUENCH_SHARE = 0.1
 """Share of the steps at the end that only go downhill."""
 
-COLD = 1e-3
+COLD = 5e-3
 """Last temperature over the first one."""
 
 NO_CHANGE = 1e-9
@@ -190,9 +190,9 @@ def anneal(
         j = np.argmin(noisy - kT * rng.gumbel(size=states.shape), axis=1)
         old_i, old_j = states[rows, i], states[rows, j]
         states[rows, i], states[rows, j] = old_j, old_i
-        for term, slope in zip(terms, slopes, strict=True):
+        for number, term in enumerate(terms):
             gain = term.value_of[old_j] - term.value_of[old_i]
-            slope += 2.0 * gain[:, None] * (term.kernel[i] - term.kernel[j])
+            slopes[number] += 2.0 * gain[:, None] * (term.kernel[i] - term.kernel[j])
         if step >= n_steps // 2 and step % snapshot_interval == 0:
             seen.append(states.copy())
     return np.unique(np.concatenate([*seen, states]), axis=0)

@@ -30,12 +30,15 @@ if TYPE_CHECKING:
     from dasksse.config.schema import OrderingSection
 
 N_REPLICAS = 32
-STEPS_PER_SITE = 60
+STEPS_PER_SITE = 120
 STEP_BOUNDS = (2_000, 20_000)
 """Exchanges each replica makes, within bounds."""
 
 FITTING_STEPS = 1_000
 """Exchanges each replica makes to part atoms that are too close."""
+
+START_TEMPERATURE = 0.2
+"""First temperature of the annealing over the usual energy of an exchange."""
 
 CONFLICT_PENALTY = 10.0
 """Cost of two atoms too close, over the usual energy of an exchange."""
@@ -223,7 +226,9 @@ def _lowest_state(problem: _Problem, section: OrderingSection) -> NDArray[np.int
     terms = [problem.coulomb, scaled(problem.conflict, CONFLICT_PENALTY * scale)]
     terms += [scaled(term, scale) for term in counts]
     n_steps = int(np.clip(STEPS_PER_SITE * len(problem.sites), *STEP_BOUNDS))
-    states = anneal(terms, start, group, temperature=scale, n_steps=n_steps, rng=rng)
+    states = anneal(
+        terms, start, group, temperature=START_TEMPERATURE * scale, n_steps=n_steps, rng=rng
+    )
     states = states[problem.conflict.of(states) < 0.5]  # noqa: PLR2004 - whole numbers
     chosen = _distinct(problem.coulomb.of(states), problem.fingerprint.of(states), section.rank)
     return np.asarray(states[chosen])

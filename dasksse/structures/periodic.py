@@ -175,8 +175,8 @@ def neighbour_pairs(
     return first[order], second[order], vectors[order]
 
 
-def minimum_distance(positions: ArrayLike, cell: ArrayLike) -> float:
-    """Distance [Å] of the closest pair of atoms, images and self-images included.
+def closest_pair(positions: ArrayLike, cell: ArrayLike) -> tuple[int, int, float]:
+    """Two atoms that are closest and their distance [Å], images and self-images included.
 
     Parameters
     ----------
@@ -187,23 +187,39 @@ def minimum_distance(positions: ArrayLike, cell: ArrayLike) -> float:
 
     Returns
     -------
-    float
-        The distance; 0 when a position or the cell is not finite or the cell is flat, as
-        after a blow-up.
+    tuple[int, int, float]
+        Atoms, equal when an atom is closest to its own image, and distance. The distance is 0
+        when a position or the cell is not finite or the cell is flat, as after a blow-up.
 
     Notes
     -----
     Only images within the closest distance that a packing of this density can have are
-    looked at. Cost grows as N log N: about 0.3 ms for 50 atoms.
+    looked at. Cost grows as N log N: about 0.25 ms for 50 atoms.
     """
     places, lattice = np.asarray(positions, float), np.asarray(cell, float)
     volume = abs(np.linalg.det(lattice)) if np.isfinite(lattice).all() else 0.0
     if volume == 0.0 or not np.isfinite(places).all():
-        return 0.0
+        return 0, 0, 0.0
     reach = DENSEST_PACKING * (volume / len(places)) ** (1.0 / 3.0) * (1.0 + 1e-9)
-    atoms, images, _ = _images_within(places, lattice, reach)
-    distances, _ = cKDTree(images).query(atoms, k=2)
-    return float(distances[:, 1].min())
+    atoms, images, image_atoms = _images_within(places, lattice, reach)
+    distances, found = cKDTree(images).query(atoms, k=2)
+    first = int(distances[:, 1].argmin())
+    # Of two atoms in one place, either may come first.
+    other = next(image for image in found[first][::-1] if image != first)
+    return first, int(image_atoms[other]), float(distances[first, 1])
+
+
+def minimum_distance(positions: ArrayLike, cell: ArrayLike) -> float:
+    """Distance [Å] of the closest pair of atoms, as :func:`closest_pair`.
+
+    Parameters
+    ----------
+    positions
+        Positions [Å], wrapped or not, shape ``(atom, xyz)``.
+    cell
+        Cell vectors as rows [Å], shape ``(lattice, xyz)``.
+    """
+    return closest_pair(positions, cell)[2]
 
 
 def minimum_distances(frames: Frames) -> NDArray[np.float64]:

@@ -92,6 +92,7 @@ def train(job: Job) -> None:
     deepmd([backend.flag, "freeze", "-c", str(last), "-o", job["frozen"]])
     if job["compressed"]:
         deepmd([backend.flag, "compress", "-i", job["frozen"], "-o", job["compressed"]])
+        shutil.rmtree("model-compression", ignore_errors=True)  # tables again, often 100 MB
 
 
 def evaluate(job: Job) -> None:

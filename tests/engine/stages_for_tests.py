@@ -1,4 +1,4 @@
-"""Stages that tests send to workers; importable there through PYTHONPATH."""
+"""Stages that tests send to workers; which get the test's module path."""
 
 from __future__ import annotations
 

@@ -258,6 +258,27 @@ def test_a_damaged_checkpoint_starts_over_and_gives_the_very_same_model(
     np.testing.assert_array_equal(prediction.energies[0], prediction.energies[1])
 
 
+def test_a_compressed_model_predicts_what_the_plain_one_does(
+    trained: TrainedModel,
+    deepmd_input: dict[str, Any],
+    data: list[tuple[str, Labels]],
+    tmp_path: Path,
+) -> None:
+    with_tables = train_member(
+        deepmd_input,
+        workdir=tmp_path / "work",
+        backend="tensorflow",
+        init_from=None,
+        compress=True,
+        threads=1,
+    )
+
+    prediction = _predict([trained, with_tables], data[0][1], tmp_path / "evaluation")
+
+    assert with_tables.model_file.name == "compressed_model.pb"
+    np.testing.assert_allclose(prediction.forces[1], prediction.forces[0], atol=1e-4)
+
+
 def test_frames_without_virial_train_as_if_the_loss_had_none(tmp_path: Path) -> None:
     data = [("without", _toy_labels(6, seed=3, virial=False))]
     models = [

@@ -297,6 +297,7 @@ def _explore(  # noqa: PLR0913 - all by keyword
                     generation=generation,
                     levels=levels,
                     excluded=drawn,
+                    labelled=_labelled(learning, system),
                     about=_about(config, line, system, round_),
                 )
                 walk.want([unit])
@@ -316,6 +317,16 @@ def _explore(  # noqa: PLR0913 - all by keyword
     _milestone_of(walk, selections, generation)
     _evaluate(walk, config, learning, generation, new=new)
     return share
+
+
+def _labelled(learning: _Learning, system: str) -> list[list[str]]:
+    """Sources of the frames of a system that the ensemble was trained on."""
+    known = set(learning.members_of_last)
+    return [
+        source.reference
+        for source in learning.sources
+        if source.system == system and source.unit.key in known
+    ]
 
 
 def _about(

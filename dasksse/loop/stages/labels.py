@@ -22,7 +22,7 @@ def label(payload: Mapping[str, Json], context: UnitContext) -> dict[str, Any]:
     LabelError
         When not one frame of the batch could be labelled.
     """
-    from dasksse.label import label_frames, load_calculator
+    from dasksse.label import ABOVE_CAP, label_frames, load_calculator
 
     calculator = load_calculator(RegistrySection.model_validate(payload["calculator"]))
     frames = Frames.load(context.run_dir / payload["frames_file"]).take(payload["indices"])
@@ -36,7 +36,7 @@ def label(payload: Mapping[str, Json], context: UnitContext) -> dict[str, Any]:
     )
     labels.save(context.workdir / LABELS_FILE)
     n_good = int(labels.is_good.sum())
-    if n_good == 0 and all("above the cap" not in reason for reason in labels.reasons):
+    if n_good == 0 and all(ABOVE_CAP not in reason for reason in labels.reasons):
         raise LabelError(labels.source, 1, str(context.workdir), labels.reasons[0])
     return {
         "n": len(labels),

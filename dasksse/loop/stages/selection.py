@@ -8,11 +8,14 @@ import numpy as np
 
 from dasksse.config.schema import SelectSection
 from dasksse.loop.stages.structures import FRAMES_FILE, relative_final
+from dasksse.loop.stages.training import read_sources
 from dasksse.records import Frames, Json, UnitContext
 from dasksse.store.trajectories import StoredRun, read_runs, write_verdicts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
 
     from dasksse.select import CandidateSet
 
@@ -58,6 +61,18 @@ def _candidates(
     )
 
 
+def _labelled_descriptors(
+    payload: Mapping[str, Json], context: UnitContext
+) -> NDArray[np.float64] | None:
+    """Descriptors of the frames the models know, so that new picks lie far from them."""
+    from dasksse.select.descriptor import descriptor
+
+    sources = read_sources(context, payload["labelled"])
+    if not sources:
+        return None
+    return np.concatenate([descriptor(labels.frames) for _, labels in sources])
+
+
 def select(payload: Mapping[str, Json], context: UnitContext) -> dict[str, Any]:
     """Verdict on every frame; the frames to label go to a file, checks after the picks."""
     from dasksse.select import REASONS, select_frames
@@ -94,6 +109,7 @@ def select(payload: Mapping[str, Json], context: UnitContext) -> dict[str, Any]:
             high=high,
             seed=payload["seed"],
             excluded=payload["excluded"],
+            already=_labelled_descriptors(payload, context),
         )
         candidates.frames.take([*chosen.picks, *chosen.checks]).save(
             context.workdir / FRAMES_FILE

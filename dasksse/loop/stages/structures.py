@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from dasksse.config.schema import RegistrySection, RelaxSection, SystemSection
-from dasksse.records import Frames, Json, UnitContext
+from dasksse.records import Frames, Json, Labels, UnitContext
 from dasksse.store.folders import RunFolder
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def relax(payload: Mapping[str, Json], context: UnitContext) -> dict[str, Any]:
         cell=section.cell,
         on_step=lambda step: context.progress(step, "relaxation"),
     )
-    labels = relaxed.labels
+    labels = _without_large_forces(relaxed.labels, payload["label"]["max_force_eV_A"])
     labels.save(context.workdir / LABELS_FILE)
     _frames(relaxed.atoms).save(context.workdir / SYSTEM_FILE)
     return {
@@ -95,11 +96,28 @@ def relax(payload: Mapping[str, Json], context: UnitContext) -> dict[str, Any]:
         "n_good": int(labels.is_good.sum()),
         "converged": bool(relaxed.converged),
         "steps": int(relaxed.steps),
-        "max_force_eV_A": float(np.abs(labels.forces[-1]).max()) if len(labels) else None,
+        "max_force_eV_A": float(np.abs(relaxed.labels.forces[-1]).max()),
         "source": labels.source,
         "functional": labels.functional,
         "is_surrogate": labels.is_surrogate,
     }
+
+
+def _without_large_forces(labels: Labels, max_force_eV_A: float) -> Labels:
+    """Mask the first steps of a relaxation that are too far off to learn from."""
+    from dasksse.label import ABOVE_CAP
+
+    largest = np.abs(labels.forces).max(axis=(1, 2))
+    refused = largest > max_force_eV_A
+    energies, forces = labels.energies.copy(), labels.forces.copy()
+    energies[refused], forces[refused] = np.nan, np.nan
+    reasons = tuple(
+        f"force component of {value:.1f} eV/Å is {ABOVE_CAP} of {max_force_eV_A:g} eV/Å"
+        if is_refused
+        else ""
+        for value, is_refused in zip(largest, refused, strict=True)
+    )
+    return replace(labels, energies=energies, forces=forces, reasons=reasons)
 
 
 def start_set(payload: Mapping[str, Json], context: UnitContext) -> dict[str, Any]:

@@ -21,7 +21,7 @@ TRAIN_SAMPLE = 100
 NamedLabels = list[tuple[str, Labels]]
 
 
-def _read_sources(context: UnitContext, sources: Sequence[Sequence[str]]) -> NamedLabels:
+def read_sources(context: UnitContext, sources: Sequence[Sequence[str]]) -> NamedLabels:
     """Good labels of the given units, by system."""
     folder = RunFolder(context.run_dir)
     named = []
@@ -90,7 +90,7 @@ def dataset(payload: Mapping[str, Json], context: UnitContext) -> dict[str, Any]
     from dasksse.train import suggest_sel, write_deepmd_data
 
     type_map = payload["type_map"]
-    named = _read_sources(context, payload["sources"])
+    named = read_sources(context, payload["sources"])
     train, held_out = _split(named, payload["held_out_share"], payload["seed"])
     paths = write_deepmd_data(train, type_map=type_map, folder=context.workdir / "train")
     validation = write_deepmd_data(
@@ -182,7 +182,7 @@ def evaluate(payload: Mapping[str, Json], context: UnitContext) -> dict[str, Any
     sets = {
         "train": _load(dataset_folder / "train_labels"),
         "held_out": _load(dataset_folder / "held_out_labels"),
-        **{name: _read_sources(context, part) for name, part in payload["sources"].items()},
+        **{name: read_sources(context, part) for name, part in payload["sources"].items()},
     }
     data = [
         (f"{name}/{index:05d}", labels)

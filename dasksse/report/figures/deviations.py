@@ -48,7 +48,7 @@ def _bin_edges(generations: Sequence[GenerationRow]) -> NDArray[np.float64]:
     low = min(row.trust_low_eV_A for row in generations)
     high = max(row.trust_high_eV_A for row in generations)
     first, last = np.quantile(values, [0.002, 0.998]) if len(values) else (low, high)
-    start = max(min(first / 1.1, low / 2), low / 20)
+    start = max(min(first / 1.3, low / 2), low / 20)
     stop = min(max(1.1 * last, 2 * high), 40 * high)
     return np.geomspace(start, stop, N_BINS + 1)
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -173,3 +174,13 @@ def test_lack_of_memory_is_not_turned_into_a_label_error(
 ) -> None:
     with pytest.raises(MemoryError):
         relax(rock_salt, scripted(MemoryError()), max_steps=1, max_force_eV_A=0.01, cell=False)
+
+
+def test_a_cell_relaxation_is_silent(rock_salt: Atoms, toy: LabelCalculator) -> None:
+    large = squeezed(make_supercell(rock_salt, np.diag([1, 2, 2])))
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        relaxed = relax(large, toy, max_steps=3, max_force_eV_A=0.01, cell=True)
+
+    assert relaxed.steps == 3

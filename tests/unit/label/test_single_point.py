@@ -74,7 +74,10 @@ def test_a_frame_that_raises_has_a_reason_and_stops_no_other(
         ({"energy": np.nan}, "energy or forces are not finite"),
         ({"forces": np.full((8, 3), np.inf)}, "energy or forces are not finite"),
         ({"stress": np.full(6, np.nan)}, "virial is not finite"),
-        ({"forces": np.full((8, 3), -60.0)}, "force component of 60.0 eV/Å is above 50 eV/Å"),
+        (
+            {"forces": np.full((8, 3), -60.0)},
+            "force component of 60.0 eV/Å is above the cap of 50 eV/Å",
+        ),
     ],
 )
 def test_a_useless_result_is_refused_with_its_reason(

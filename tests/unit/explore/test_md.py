@@ -1,0 +1,279 @@
+"""The logic of a run, with an engine that moves all atoms along x by 0.01 Å a step."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from dasksse.errors import ExplorationError, StoreError
+from dasksse.explore import md
+from dasksse.explore.lammps_client import LammpsFailure
+from dasksse.records import Frames
+
+CELL_A = 5.0
+SPEED_A = 0.01
+
+
+class StraightLineEngine:
+    """Stands in for the client: prints what LAMMPS would print."""
+
+    pid = 1
+
+    def __init__(self):
+        self.started_from = []
+        self.rows = ""
+        self.temperature_K = 400.0
+        self.dies_at = None
+        self.fails_at = None
+        self.halts_at = None
+        self.message = "Lost atoms: original 2 current 1"
+        self.loses_frame = None
+        self.touch_at = None
+
+    def run(self, *, state_in, commands, steps, state_out, on_step=None):
+        self.started_from.append(None if state_in is None else state_in.name)
+        if state_in is not None:
+            with np.load(state_in) as state:
+                self.step = int(state["state_step"])
+                self.fractions = state["state_x"] / CELL_A + state["state_image"]
+        files = re.findall(r'^(?:log|dump .*) "(.*)"', "\n".join(commands), re.MULTILINE)
+        with contextlib.suppress(StopIteration):
+            self._print(files[0], *re.findall(r'"(.*)"', commands[-2]), steps)
+        if self.dies_at is not None and self.step == self.dies_at:
+            self.dies_at = None
+            raise ExplorationError("LAMMPS", -9, ".", "killed")
+        if self.step == self.fails_at:
+            raise LammpsFailure(self.message)
+        if on_step is not None:
+            on_step(self.step - 1)
+        images = np.floor(self.fractions)
+        wrapped = (self.fractions - images) * CELL_A
+        np.savez(state_out, state_step=self.step, state_x=wrapped, state_image=images)
+        return {"ok": True, "step": self.step, "temp": 9999.0, "vol": CELL_A**3}
+
+    def _print(self, log_name, dump_name, steps):
+        stops = (self.dies_at, self.fails_at, self.halts_at)
+        box = f"0 {CELL_A} 0 {CELL_A} 0 {CELL_A} 0 0 0"
+        with open(log_name, "a") as log, open(dump_name, "a") as dump:
+            for count in range(steps + 1):
+                if count:
+                    self.step += 1
+                    self.fractions = self.fractions + [SPEED_A / CELL_A, 0.0, 0.0]
+                if self.step % 5 == 0 and self.step != self.loses_frame:
+                    log.write(f"{self.step} {self.temperature_K} 10000 -1.5 {box}\n")
+                    self._dump(dump)
+                    self.rows += f"{self.step} 0 0 0 0 0 0 0.1 0.2\n"
+                if self.step in stops:
+                    raise StopIteration
+
+    def _dump(self, dump):
+        fractions = self.fractions.copy()
+        if self.step == self.touch_at:
+            fractions[1] = fractions[0] + 0.1
+        dump.write(f"ITEM: TIMESTEP\n{self.step}\nITEM: ATOMS id xs ys zs ix iy iz\n")
+        for i, (x, y, z) in enumerate(fractions, start=1):
+            dump.write(f"{i} {x - np.floor(x):.17g} {y:.17g} {z:.17g} {np.floor(x):.0f} 0 0\n")
+
+    def take_deviation_rows(self):
+        rows, self.rows = self.rows, ""
+        return rows
+
+
+@pytest.fixture
+def engine(monkeypatch):
+    engine = StraightLineEngine()
+
+    @contextlib.contextmanager
+    def client(_setup):
+        yield engine
+
+    monkeypatch.setattr(md, "lammps_client", client)
+    return engine
+
+
+@pytest.fixture
+def spec(toy, tmp_path):
+    models = (tmp_path / "m0.pb", tmp_path / "m1.pb")
+    for model in models:
+        model.write_text(model.name)
+    return toy["toy_spec"](map(str, models), n_steps=52)
+
+
+@pytest.fixture
+def start():
+    positions = np.array([[[0.1, 0.2, 0.3], [2.6, 2.7, -2.2]]])
+    return Frames(np.array([29, 79]), positions, CELL_A * np.eye(3)[None])
+
+
+@pytest.fixture
+def workdir(tmp_path):
+    return tmp_path / "run"
+
+
+def expected_positions(start, steps):
+    moved = np.zeros((len(steps), 2, 3))
+    moved[:, :, 0] = SPEED_A * np.asarray(steps)[:, None]
+    return start.positions[0] + moved
+
+
+def test_a_calm_run_writes_every_planned_frame_once(engine, spec, start, workdir):
+    result = md.run_md(spec, start, workdir=workdir)
+
+    frames = md.read_md(workdir)
+    assert result == md.MdResult(11, 11, "complete", "", 52, 0)
+    np.testing.assert_array_equal(frames.steps, np.arange(0, 55, 5))
+    np.testing.assert_allclose(frames.positions, expected_positions(start, frames.steps))
+    np.testing.assert_allclose(frames.atom_deviation, [[0.1, 0.2]] * 11)
+    np.testing.assert_allclose(frames.pressure_GPa, 1.0)
+    assert sorted(path.name for path in workdir.iterdir()) == [
+        "segment-00000.npz",
+        "segment-00001.npz",
+        "segment-00002.npz",
+        "spec.json",
+        "start.npz",
+    ]
+
+
+def test_a_living_child_runs_on_in_normal_mode_alone(engine, spec, start, workdir):
+    md.run_md(spec, start, workdir=workdir / "normal")
+    normal, engine.started_from = engine.started_from, []
+    md.run_md(spec, start, workdir=workdir / "same", reproducible=True)
+
+    assert normal == ["start.npz", None, None]
+    assert engine.started_from == ["start.npz", "segment-00000.npz", "segment-00001.npz"]
+
+
+def test_a_finished_run_needs_no_engine(engine, spec, start, workdir):
+    first = md.run_md(spec, start, workdir=workdir)
+    engine.started_from = []
+
+    again = md.run_md(spec, start, workdir=workdir)
+
+    assert again == first
+    assert engine.started_from == []
+
+
+def test_after_a_crash_the_run_goes_on_behind_the_last_segment(engine, spec, start, workdir):
+    engine.dies_at = 33
+    with pytest.raises(ExplorationError, match="killed"):
+        md.run_md(spec, start, workdir=workdir)
+    engine.started_from = []
+
+    result = md.run_md(spec, start, workdir=workdir)
+
+    assert result == md.MdResult(11, 11, "complete", "", 52, 10)
+    assert engine.started_from == ["segment-00000.npz", None]
+    frames = md.read_md(workdir)
+    np.testing.assert_allclose(frames.positions, expected_positions(start, frames.steps))
+
+
+def test_a_damaged_segment_is_named_and_redone_with_all_behind_it(
+    engine, spec, start, workdir
+):
+    md.run_md(spec, start, workdir=workdir)
+    before = md.read_md(workdir)
+    (workdir / "segment-00001.npz").write_bytes(b"PK broken")
+    engine.started_from = []
+
+    with pytest.warns(RuntimeWarning, match=r"segment-00001\.npz is damaged.*redone from there"):
+        result = md.run_md(spec, start, workdir=workdir)
+
+    assert result == md.MdResult(11, 11, "complete", "", 52, 32)
+    assert engine.started_from == ["segment-00000.npz", None]
+    np.testing.assert_allclose(md.read_md(workdir).positions, before.positions)
+
+
+def test_atoms_too_close_end_the_run_before_that_frame(engine, spec, start, workdir):
+    engine.touch_at = 30
+
+    result = md.run_md(spec, start, workdir=workdir)
+
+    assert result.end == "blow-up"
+    assert result.reason == "atoms 0.87 A apart at 0.06 ps (frame 6)"
+    assert (result.n_frames, result.steps_done) == (6, 30)
+    assert md.read_md(workdir).steps[-1] == 25
+    assert md.run_md(spec, start, workdir=workdir) == result
+
+
+def test_a_halt_of_the_engine_is_a_blow_up(engine, spec, start, workdir):
+    engine.halts_at = 28
+
+    result = md.run_md(spec, start, workdir=workdir)
+
+    assert result == md.MdResult(11, 6, "blow-up", "9999 K (limit 3000 K) at 0.056 ps", 28, 0)
+
+
+def test_lost_atoms_are_a_blow_up_with_the_frames_before(engine, spec, start, workdir):
+    engine.fails_at = 33
+
+    result = md.run_md(spec, start, workdir=workdir)
+
+    assert (result.end, result.n_frames, result.steps_done) == ("blow-up", 7, 30)
+    assert result.reason == "Lost atoms: original 2 current 1, last frame at 0.06 ps"
+
+
+def test_a_message_that_is_no_physics_is_an_error(engine, spec, start, workdir):
+    engine.fails_at = 10
+    engine.message = "Unknown command: fixx"
+
+    with pytest.raises(ExplorationError, match="Unknown command: fixx"):
+        md.run_md(spec, start, workdir=workdir)
+
+
+def test_a_missing_frame_in_a_calm_run_is_an_error(engine, spec, start, workdir):
+    engine.loses_frame = 15
+
+    with pytest.raises(ExplorationError, match="steps 0 to 20 gave 4 frames instead of 5"):
+        md.run_md(spec, start, workdir=workdir)
+
+
+def test_one_model_has_no_deviation(engine, spec, start, workdir):
+    md.run_md(replace(spec, models=spec.models[:1]), start, workdir=workdir)
+
+    assert np.isnan(md.read_md(workdir).atom_deviation).all()
+
+
+def test_progress_is_reported_in_steps_during_and_after_each_segment(engine, spec, start, workdir):
+    seen = []
+
+    md.run_md(spec, start, workdir=workdir, on_progress=seen.append)
+
+    assert seen == [19, 20, 39, 40, 51, 52]
+
+
+def test_a_folder_of_another_run_is_refused(engine, spec, start, workdir):
+    md.run_md(spec, start, workdir=workdir)
+
+    with pytest.raises(StoreError, match="holds another run"):
+        md.run_md(replace(spec, seed=4), start, workdir=workdir)
+
+
+def test_a_run_is_known_again_after_its_models_moved(engine, spec, start, workdir, tmp_path):
+    first = md.run_md(spec, start, workdir=workdir)
+    moved = []
+    for model in ("m0.pb", "m1.pb"):
+        moved.append(str((tmp_path / model).rename(tmp_path / f"moved-{model}")))
+
+    assert md.run_md(replace(spec, models=tuple(moved)), start, workdir=workdir) == first
+
+
+def test_a_missing_model_is_named(engine, spec, start, workdir):
+    with pytest.raises(ExplorationError, match=r"no model file .*absent\.pb"):
+        md.run_md(replace(spec, models=("absent.pb",)), start, workdir=workdir)
+
+
+def test_reading_a_folder_without_segments_is_refused(tmp_path):
+    with pytest.raises(StoreError, match="no finished MD segment"):
+        md.read_md(tmp_path)
+
+
+def test_the_folder_tells_what_was_run(engine, spec, start, workdir):
+    md.run_md(spec, start, workdir=workdir)
+
+    written = json.loads((workdir / "spec.json").read_text())["spec"]
+    assert md.MdSpec.from_json(written) == spec

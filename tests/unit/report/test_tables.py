@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from dasksse.report import tables
+
+if TYPE_CHECKING:
+    from dasksse.report.data import RunReport
+
+
+def _printed(report: RunReport, width: int = 140) -> str:
+    console = Console(file=io.StringIO(), width=width, color_system=None)
+    for table in tables.rich_tables(report):
+        console.print(table)
+    stream = console.file
+    assert isinstance(stream, io.StringIO)
+    return stream.getvalue()
+
+
+def test_shares_add_up_to_one_hundred_per_cent(full_report: RunReport) -> None:
+    rows = tables.shares_rows(full_report)
+
+    assert len(rows) == 6
+    for row in rows:
+        parts = [float(row[name].rstrip(" %")) for name in ("accurate", "candidate", "failed")]
+        assert abs(sum(parts) - 100) < 0.02
+
+
+def test_all_rows_of_a_table_have_the_same_columns(full_report: RunReport) -> None:
+    makers = (
+        tables.shares_rows, tables.temperature_rows, tables.progress_rows, tables.rmse_rows,
+        tables.production_rows, tables.arrhenius_rows, tables.system_rows, tables.failure_rows,
+        tables.verdict_rows,
+    )  # fmt: skip
+
+    for make in makers:
+        rows = make(full_report)
+        assert rows
+        assert {tuple(row) for row in rows} == {tuple(rows[0])}
+        assert all(isinstance(cell, str) for row in rows for cell in row.values())
+
+
+def test_a_subdiffusive_run_shows_its_bound_and_no_conductivity(full_report: RunReport) -> None:
+    row = tables.production_rows(full_report)[0]
+
+    assert row["T [K]"] == "300"
+    assert row["D"].startswith("< ")
+    assert row["σ [mS/cm]"] == "–"
+    assert "upper bound only" in row["trustworthy"]
+
+
+def test_production_is_sorted_by_system_and_temperature(full_report: RunReport) -> None:
+    shuffled = replace(full_report, production=full_report.production[::-1])
+
+    assert tables.production_rows(shuffled) == tables.production_rows(full_report)
+
+
+def test_errors_are_those_of_the_latest_models(full_report: RunReport) -> None:
+    rows = {row["set"]: row for row in tables.rmse_rows(full_report)}
+
+    assert rows["held out"]["force [meV/Å]"] == "98.0 ± 2.8"
+    assert rows["probe"]["virial [meV/atom]"] == "–"
+
+
+def test_an_ensemble_without_spread_shows_the_mean_alone(full_report: RunReport) -> None:
+    row = replace(full_report.generations[0], rmse={"probe": {"force_rmse_meV_A": (84.0, 0.0)}})
+
+    (shown,) = tables.rmse_rows(replace(full_report, generations=(row,)))
+
+    assert shown["force [meV/Å]"] == "84.0"
+
+
+def test_a_run_without_results_has_empty_tables(new_report: RunReport) -> None:
+    assert tables.rmse_rows(new_report) == []
+    assert tables.progress_rows(new_report) == []
+    assert tables.production_rows(new_report) == []
+    assert tables.arrhenius_rows(new_report) == []
+
+
+def test_the_terminal_shows_shares_errors_d_ea_and_what_is_trustworthy(
+    full_report: RunReport,
+) -> None:
+    text = _printed(full_report, width=300)
+
+    for expected in (
+        "98.60 %",
+        "force [meV/Å]",
+        "(3.2 ± 0.6) × 10⁻¹⁰ m²/s",
+        "0.221 ± 0.012 eV",
+        "What is trustworthy in it",
+        "Use with care",
+        "not from DFT",
+    ):
+        assert expected in text
+
+
+def test_the_terminal_copes_with_a_run_that_has_just_begun(new_report: RunReport) -> None:
+    text = _printed(new_report)
+
+    assert "Shares of frames" in text
+    assert "No exploration has been judged yet" in text
+    assert "Arrhenius fits" not in text
+
+
+def test_text_in_brackets_is_not_taken_for_markup(full_report: RunReport) -> None:
+    note = "[bold]unclosed [/nonsense]"
+    report = replace(
+        full_report, production=(replace(full_report.production[4], trust_note=note),)
+    )
+
+    assert "[/nonsense]" in _printed(report)
