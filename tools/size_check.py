@@ -27,7 +27,11 @@ EXCEPTIONS: Mapping[str, Mapping[str, str]] = {
         "dasksse/config/schema.py": "declarations only: every key of the config in one place",
     },
     "function": {},
-    "arguments": {},
+    "arguments": {
+        "dasksse/train/deepmd_input.py:training_input": (
+            "every fact a training depends on, all by keyword"
+        ),
+    },
 }
 """By kind of limit: what may exceed it, and why. Modules by path, functions as path:name."""
 

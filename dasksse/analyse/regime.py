@@ -32,8 +32,9 @@ EXPONENT_TOLERANCE = (0.15, 0.2)
 """Distance of the exponent from 1 that always passes, and that never passes for noise."""
 CHANGE_TOLERANCE = (0.1, 0.5)
 """The same for the relative change of the slope."""
-CHANGE_ERRORS = 2.5
-"""A change of the slope by more than this many standard errors is a curve."""
+NOISE_ERRORS, CHANGE_ERRORS = 1.5, 2.5
+"""Standard errors up to which a change of the slope is noise, and beyond which it is a curve;
+in between, the error of D grows."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,7 @@ def find_window(
         is_linear = _is_noise(exponent - 1.0, exponent_error, EXPONENT_TOLERANCE) and _is_noise(
             change, CHANGE_ERRORS * change_error, CHANGE_TOLERANCE
         )
-        excess = float(np.sqrt(max(change**2 - change_error**2, 0.0)))
+        excess = float(np.sqrt(max(change**2 - (NOISE_ERRORS * change_error) ** 2, 0.0)))
         window = Window(int(start), int(stop), exponent, excess, is_linear)
         if is_linear:
             break

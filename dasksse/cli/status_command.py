@@ -165,7 +165,7 @@ def _render(status: dict[str, Any], root: Path) -> Group:
 
 
 def _diffusion_line(point: dict[str, Any]) -> str:
-    at = f"D({point['species']}) at {point['target_temperature_K']:g} K"
+    at = f"D({point['species']}) at {point['temperature_K']:g} K"
     if point["D_m2_s"] is None:
         bound = point["upper_bound_m2_s"]
         return f"{at}: not resolved" + ("" if bound is None else f", below {bound:.1e} m²/s")

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dasksse.explore.deviation import deviation_scalars
+from dasksse.explore.integrity import Framework, FrameworkState
 from dasksse.explore.lammps_client import close_clients
 from dasksse.explore.md import MdFrames, MdResult, MdSpec, read_md, run_md
 
 __all__ = [
+    "Framework",
+    "FrameworkState",
     "MdFrames",
     "MdResult",
     "MdSpec",

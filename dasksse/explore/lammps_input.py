@@ -55,7 +55,7 @@ def load_commands(
     quoted = " ".join(f'"{model}"' for model in models)
     deepmd = f"deepmd {quoted}"
     if len(models) > 1:
-        deepmd += f" out_freq {deviation_interval_steps} out_file \"{deviation_file}\" atomic"
+        deepmd += f' out_freq {deviation_interval_steps} out_file "{deviation_file}" atomic'
     elements = " ".join(type_map)
     commands = [
         "units metal",

@@ -16,6 +16,7 @@ standard output goes to the log instead.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import json
 import os
 import sys
@@ -70,11 +71,15 @@ def set_state(lammps: Any, path: str) -> None:  # noqa: ANN401 - an untyped libr
         state["types"].tolist(),
         state["x"].ravel().tolist(),
         state["v"].ravel().tolist(),
-        [lammps.encode_image_flags(*flags) for flags in state["image"].tolist()],
     )
     if created != n_atoms:
         msg = f"LAMMPS took {created} of {n_atoms} atoms"
         raise RuntimeError(msg)
+    # create_atoms wraps an atom that has just left the box, and forgets to count it: put
+    # positions and image counts back as they were.
+    for name, kind, ctype in (("x", 1, ctypes.c_double), ("image", 0, ctypes.c_int)):
+        values = state[name].ravel().tolist()
+        lammps.scatter_atoms(name, kind, 3, (ctype * len(values))(*values))
 
 
 @contextlib.contextmanager

@@ -296,7 +296,8 @@ class Driver:
             return
         kinds = {k for k, budget in BUDGET_KINDS.items() if budget == name}
         failed = [r for r in self._books.failed.values() if r["kind"] in kinds]
-        known = len(failed) + sum(unit.kind in kinds for unit in plan.ready)
+        waiting = [unit for unit in plan.ready if unit.key not in self._books.failed]
+        known = len(failed) + sum(unit.kind in kinds for unit in waiting)
         known += sum(k in kinds for k in self._books.kinds.values())
         allowed: float = getattr(self._config.stop.failure_budget, name)
         if len(failed) > allowed * known:

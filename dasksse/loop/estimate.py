@@ -16,6 +16,7 @@ _SMALL_NET = 32.0
 _TRAIN_S = 0.03
 _MD_S = 0.011
 _REFERENCE_ATOMS = 50.0
+_ENGINE_START_S = 10.0
 _BYTES_PER_ATOM_FRAME = 12.0
 _BYTES_PER_ATOM_LABEL = 60.0
 
@@ -145,7 +146,8 @@ def _add_training(
         steps = config.production.train_steps
     members = config.train.ensemble_size
     seconds = _TRAIN_S * _net_factor(config) * n_atoms / _REFERENCE_ATOMS
-    estimate.add("train", members, members * steps, members * steps * seconds)
+    core_s = members * (steps * seconds + _ENGINE_START_S)
+    estimate.add("train", members, members * steps, core_s)
 
 
 def _add_md(  # noqa: PLR0913 - one private call

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dasksse.report.collect import collect_report
 from dasksse.report.data import (
     FailureRow,
     GenerationRow,
@@ -21,6 +22,7 @@ from dasksse.report.tables import rich_tables
 from dasksse.report.verdicts import judge
 
 __all__ = [
+    "collect_report",
     "FailureRow",
     "GenerationRow",
     "LearningCurveData",

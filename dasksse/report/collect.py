@@ -254,7 +254,7 @@ def _curves(run: _Run, generation: int) -> list[LearningCurveData]:
             continue
         curves.append(
             LearningCurveData(
-                member=member, steps=curve.steps, force_rmse_train=curve.force_rmse_train
+                member=member, steps=curve.steps, force_rmse_train=curve.training["rmse_f"]
             )
         )
     return curves
@@ -304,12 +304,12 @@ def _production(run: _Run) -> list[ProductionRow]:
         arrays = run.arrays(record["file"])
         n_atoms = next(s["n_atoms"] for s in run.results("structure") if s["name"] == system)
         for point in record["points"]:
-            name = f"{point['target_temperature_K']:g}"
+            name = f"{point['temperature_K']:g}"
             prefix = f"{name}/species/"
             rows.append(
                 ProductionRow(
                     system=system,
-                    temperature_K=point["target_temperature_K"],
+                    temperature_K=point["temperature_K"],
                     n_runs=point["n_runs"],
                     n_atoms=n_atoms,
                     length_ps=point["length_ps"],

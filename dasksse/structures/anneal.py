@@ -12,11 +12,20 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+FROZEN = 1e-6
+"""Temperature of the last steps over the first one: downhill only, yet equal energies are
+drawn at random."""
+
 QUENCH_SHARE = 0.1
 """Share of the steps at the end that only go downhill."""
 
 COLD = 5e-3
 """Last temperature over the first one."""
+
+SAME_ENERGY_eV = 1e-4
+SAME_FINGERPRINT = 1e-7
+"""Arrangements are copies by symmetry when energies agree within the first and fingerprints,
+relatively, within the second."""
 
 NO_CHANGE = 1e-9
 """Energy changes below this are rounding."""
@@ -179,7 +188,7 @@ def anneal(
     slopes = [term.slope(states) for term in terms]
     rows = np.arange(len(states))
     cooling = np.linspace(0.0, 1.0 / (1.0 - QUENCH_SHARE), n_steps)
-    temperatures = np.where(cooling < 1.0, temperature * COLD**cooling, 0.0)
+    temperatures = temperature * np.where(cooling < 1.0, COLD**cooling, FROZEN)
     snapshot_interval = max(1, n_steps // (2 * SNAPSHOTS))
     seen = []
     for step, kT in enumerate(temperatures):
@@ -196,3 +205,35 @@ def anneal(
         if step >= n_steps // 2 and step % snapshot_interval == 0:
             seen.append(states.copy())
     return np.unique(np.concatenate([*seen, states]), axis=0)
+
+
+def distinct_minima(
+    energies: NDArray[np.float64], fingerprints: NDArray[np.float64], *, n_wanted: int
+) -> list[int]:
+    """Arrangements in order of energy, copies by symmetry counted once.
+
+    Parameters
+    ----------
+    energies
+        Energy [eV] of each arrangement, shape ``(arrangement,)``.
+    fingerprints
+        Another number that is equal for copies, shape ``(arrangement,)``.
+    n_wanted
+        How many to look for.
+
+    Returns
+    -------
+    list[int]
+        Indices, the lowest energy first; fewer than wanted when there are no more.
+    """
+    distinct: list[int] = []
+    for index in np.argsort(np.round(energies, 6), kind="stable"):
+        if len(distinct) == n_wanted:
+            break
+        is_copy = np.isclose(energies[index], energies[distinct], rtol=0.0, atol=SAME_ENERGY_eV)
+        is_copy &= np.isclose(
+            fingerprints[index], fingerprints[distinct], rtol=SAME_FINGERPRINT
+        )
+        if not is_copy.any():
+            distinct.append(int(index))
+    return distinct

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dasksse.errors import StructureError
-from dasksse.structures.charges import check_neutral, formula
+from dasksse.structures.charges import check_neutral, composition_of, formula
 from dasksse.structures.disorder import order_structure
 from dasksse.structures.occupancy import find_sublattices
 from dasksse.structures.periodic import closest_pair
@@ -91,6 +91,12 @@ def build_system(
     where = f"system {section.name!r} ({section.structure})"
     structure = read_structure(section.structure, base_dir=base_dir)
     check_elements(structure, type_map, where=where)
+    if mobile_species not in composition_of(structure):
+        msg = (
+            f"{where}: no {mobile_species} (mobile_species) in "
+            f"{formula(composition_of(structure))}"
+        )
+        raise StructureError(msg)
     notes = list(structure.properties[NOTES])
     try:
         structure, ordering_notes = _with_whole_atoms(structure, section)
@@ -103,9 +109,6 @@ def build_system(
                 f"{', '.join(cations.species)} permuted over {where_to}, seed {cations.seed}"
             )
         atoms = scale_volume(atoms, section.volume_scale)
-        if mobile_species not in atoms.get_chemical_symbols():
-            msg = f"there is no {mobile_species} (mobile_species) in {atoms.get_chemical_formula()}"
-            raise StructureError(msg)
         distance = _checked_distance(atoms)
     except StructureError as error:
         msg = f"{where}: {error}"

@@ -10,8 +10,14 @@ import numpy as np
 from ase.data import atomic_numbers
 
 from dasksse.errors import StructureError
-from dasksse.structures.anneal import QuadraticEnergy, anneal, scaled, typical_exchange
-from dasksse.structures.charges import composition_of, formula, resolve_charges
+from dasksse.structures.anneal import (
+    QuadraticEnergy,
+    anneal,
+    distinct_minima,
+    scaled,
+    typical_exchange,
+)
+from dasksse.structures.charges import composition_of, resolve_charges
 from dasksse.structures.ewald import ewald_kernel
 from dasksse.structures.occupancy import (
     Sublattice,
@@ -30,11 +36,11 @@ if TYPE_CHECKING:
     from dasksse.config.schema import OrderingSection
 
 N_REPLICAS = 32
-STEPS_PER_SITE = 120
-STEP_BOUNDS = (2_000, 20_000)
+STEPS_PER_SITE = 300
+STEP_BOUNDS = (2_000, 40_000)
 """Exchanges each replica makes, within bounds."""
 
-FITTING_STEPS = 1_000
+FITTING_STEPS = 2_000
 """Exchanges each replica makes to part atoms that are too close."""
 
 START_TEMPERATURE = 0.2
@@ -46,9 +52,6 @@ CONFLICT_PENALTY = 10.0
 COUNT_PENALTY = 1.0
 """Cost of the squared departure from a sublattice's count, over the usual energy of an exchange
 and the number of sites, when the published counts do not fit."""
-
-SAME_ENERGY_eV = 1e-4
-"""Orderings closer in energy are copies by symmetry when their fingerprints agree too."""
 
 _VACANCY = 0
 
@@ -141,12 +144,6 @@ def order_structure(structure: Structure, section: OrderingSection) -> Ordered:
         return Ordered(structure, ("fully occupied: nothing to order",), None)
     amounts = composition_of(structure)
     charges = resolve_charges(amounts, section.charges)
-    if charges is None and section.method == "ewald":
-        msg = (
-            f"no oxidation states can be guessed for {formula(amounts)}; give "
-            "`ordering.charges` for every element, or take `method: random`"
-        )
-        raise StructureError(msg)
     problem = _problem(structure, sublattices, charges, section.min_distance_A)
     notes = composition_notes(
         sublattices, problem.counts, amounts, charges, max_change=section.max_composition_change
@@ -217,7 +214,10 @@ def _conflict(
 def _lowest_state(problem: _Problem, section: OrderingSection) -> NDArray[np.int64]:
     """Arrangement with the ``rank``-th lowest point-charge energy."""
     if problem.coulomb is None or problem.fingerprint is None:
-        msg = "orderings cannot be ranked without charges"
+        msg = (
+            "orderings cannot be ranked: no oxidation states can be guessed for these "
+            "elements; give `ordering.charges` for every element, or take `method: random`"
+        )
         raise StructureError(msg)
     rng = np.random.default_rng(section.seed)
     fitting, group, counts = _fitting_states(problem, section.min_distance_A, rng)
@@ -230,30 +230,16 @@ def _lowest_state(problem: _Problem, section: OrderingSection) -> NDArray[np.int
         terms, start, group, temperature=START_TEMPERATURE * scale, n_steps=n_steps, rng=rng
     )
     states = states[problem.conflict.of(states) < 0.5]  # noqa: PLR2004 - whole numbers
-    chosen = _distinct(problem.coulomb.of(states), problem.fingerprint.of(states), section.rank)
-    return np.asarray(states[chosen])
-
-
-def _distinct(
-    energies: NDArray[np.float64], fingerprints: NDArray[np.float64], rank: int
-) -> int:
-    """Index of the ``rank``-th lowest energy, copies by symmetry counted once."""
-    distinct: list[int] = []
-    for index in np.argsort(np.round(energies, 6), kind="stable"):
-        is_copy = any(
-            abs(energies[index] - energies[kept]) < SAME_ENERGY_eV
-            and np.isclose(fingerprints[index], fingerprints[kept], rtol=1e-7)
-            for kept in distinct
-        )
-        if not is_copy:
-            distinct.append(int(index))
-        if len(distinct) > rank:
-            return distinct[rank]
-    msg = (
-        f"ordering.rank is {rank}, but annealing found {len(distinct)} distinct orderings; "
-        f"ask for a rank below {len(distinct)}"
+    ranked = distinct_minima(
+        problem.coulomb.of(states), problem.fingerprint.of(states), n_wanted=section.rank + 1
     )
-    raise StructureError(msg)
+    if len(ranked) <= section.rank:
+        msg = (
+            f"ordering.rank is {section.rank}, but annealing found {len(ranked)} distinct "
+            f"orderings; ask for a rank below {len(ranked)}"
+        )
+        raise StructureError(msg)
+    return np.asarray(states[ranked[-1]])
 
 
 def _random_state(problem: _Problem, section: OrderingSection) -> NDArray[np.int64]:

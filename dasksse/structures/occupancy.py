@@ -10,6 +10,7 @@ import numpy as np
 
 from dasksse.errors import StructureError
 from dasksse.structures.charges import NEUTRAL_e, formula, net_charge
+from dasksse.structures.read import SITE_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -36,7 +37,7 @@ class Sublattice:
     Attributes
     ----------
     name
-        Labels of its sites.
+        Names of its sites.
     sites
         Their indices in the structure.
     occupancies
@@ -78,12 +79,9 @@ def find_sublattices(structure: Structure) -> tuple[Sublattice, ...]:
         if not site.is_ordered:
             amounts = site.species.element_composition.items()
             groups[tuple((e.symbol, round(float(x), 4)) for e, x in amounts)].append(index)
+    names = [str(site.properties.get(SITE_NAMES, site.label)) for site in structure]
     return tuple(
-        Sublattice(
-            "/".join(dict.fromkeys(str(structure[i].label) for i in sites)),
-            tuple(sites),
-            dict(key),
-        )
+        Sublattice(", ".join(dict.fromkeys(names[i] for i in sites)), tuple(sites), dict(key))
         for key, sites in groups.items()
     )
 

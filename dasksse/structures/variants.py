@@ -83,7 +83,7 @@ def permute_cations(crystal: Crystal, section: CationOrderingSection) -> Crystal
     if len(held) < 2:  # noqa: PLR2004 - an exchange takes two
         where = f"site {section.site!r}" if section.site else "the crystal"
         msg = (
-            f"cation_ordering: {where} holds {', '.join(sorted(held)) or 'none'} of the species "
+            f"cation_ordering: {where} holds {', '.join(sorted(held)) or 'none'} of "
             f"{list(section.species)}, so there is nothing to exchange"
         )
         raise StructureError(msg)

@@ -1,3 +1,37 @@
 """Training and evaluation of Deep Potential ensembles."""
 
 from __future__ import annotations
+
+from dasksse.train.dataset import read_deepmd_data, read_labels, write_deepmd_data
+from dasksse.train.deepmd_input import training_input
+from dasksse.train.deepmd_parse import LearningCurve, read_learning_curve
+from dasksse.train.deepmd_run import TrainedModel, train_member
+from dasksse.train.evaluate import (
+    Prediction,
+    evaluate_models,
+    evaluate_report,
+    max_force_deviation,
+    report_of,
+    rmse,
+)
+from dasksse.train.extxyz import read_extxyz
+from dasksse.train.neighbours import suggest_sel
+
+__all__ = [
+    "LearningCurve",
+    "Prediction",
+    "TrainedModel",
+    "evaluate_models",
+    "evaluate_report",
+    "max_force_deviation",
+    "read_deepmd_data",
+    "read_extxyz",
+    "read_labels",
+    "read_learning_curve",
+    "report_of",
+    "rmse",
+    "suggest_sel",
+    "train_member",
+    "training_input",
+    "write_deepmd_data",
+]

@@ -72,11 +72,15 @@ def neighbour_counts(
 
 
 def suggest_sel(
-    labels: Sequence[tuple[str, Labels]], *, type_map: Sequence[str], rcut_A: float
+    labels: Sequence[tuple[str, Labels]],
+    *,
+    type_map: Sequence[str],
+    rcut_A: float,
+    margin: float = MARGIN,
 ) -> list[int]:
     """``sel`` of the descriptor: room for neighbours of each type, with a margin.
 
-    The largest number of neighbours found, times 1.3, rounded up to a multiple of 4. Every
+    The largest number of neighbours found, times the margin, rounded up to a multiple of 4. Every
     place costs time whether it is filled or not; neighbours beyond ``sel`` are dropped by
     DeePMD-kit without a word. A warm start needs the ``sel`` of the training it starts from.
 
@@ -88,6 +92,8 @@ def suggest_sel(
         Elements in the order of the model's types.
     rcut_A
         Cut-off of the descriptor [Å], above 0.
+    margin
+        Factor on the largest number found, at least 1.
 
     Returns
     -------
@@ -101,5 +107,5 @@ def suggest_sel(
         for index in np.flatnonzero(part.is_good)[::stride]:
             counts = neighbour_counts(part.frames, index, type_map=type_map, cutoff_A=rcut_A)
             largest = np.maximum(largest, counts.max(axis=0))
-    places = np.ceil(MARGIN * largest / _MULTIPLE).astype(int) * _MULTIPLE
+    places = np.ceil(margin * largest / _MULTIPLE).astype(int) * _MULTIPLE
     return [int(n) for n in np.maximum(places, _MULTIPLE)]

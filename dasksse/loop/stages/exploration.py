@@ -8,6 +8,7 @@ import numpy as np
 
 from dasksse.config.schema import PolyhedronSection
 from dasksse.records import Frames, Json, UnitContext
+from dasksse.store.folders import read_json, write_json
 from dasksse.store.layout import scalar_names
 from dasksse.store.trajectories import write_run
 
@@ -19,16 +20,29 @@ if TYPE_CHECKING:
     from dasksse.explore import MdFrames
 
 
-def run(payload: Mapping[str, Json], context: UnitContext) -> dict[str, Any]:
-    """Run MD segment by segment, then publish the whole run as one shard per array."""
-    from dasksse.explore import MdSpec, read_md, remove_segments, run_md
+PUBLISHED = "published.json"
 
-    spec = MdSpec.from_json(
-        {
-            **payload["spec"],
-            "models": [str(context.run_dir / path) for path in payload["spec"]["models"]],
-        }
-    )
+
+def run(payload: Mapping[str, Json], context: UnitContext) -> dict[str, Any]:
+    """Run MD segment by segment, then publish the whole run as one shard per array.
+
+    The segments are dropped only when the record of the published run is on disk, so a crash at
+    any moment costs at most one segment.
+    """
+    published = context.workdir / PUBLISHED
+    if not published.exists():
+        write_json(published, _run_and_publish(payload, context))
+    for segment in context.workdir.glob("*.npz"):
+        segment.unlink()
+    record: dict[str, Any] = read_json(published)
+    return record
+
+
+def _run_and_publish(payload: Mapping[str, Json], context: UnitContext) -> dict[str, Any]:
+    from dasksse.explore import MdSpec, read_md, run_md
+
+    models = [str(context.run_dir / path) for path in payload["spec"]["models"]]
+    spec = MdSpec.from_json({**payload["spec"], "models": models})
     start = Frames.load(context.run_dir / payload["structure_file"])
     result = run_md(
         spec,
@@ -51,7 +65,6 @@ def run(payload: Mapping[str, Json], context: UnitContext) -> dict[str, Any]:
             "scalars": np.stack([scalars[name] for name in names], axis=1),
         },
     )
-    remove_segments(context.workdir)
     intact = scalars["framework_intact"]
     return {
         "n_frames": result.n_frames,

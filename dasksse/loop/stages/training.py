@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from dasksse.store.folders import RunFolder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
 TRAIN_SAMPLE = 100
 """Training frames that an evaluation looks at, at most."""
@@ -123,14 +123,13 @@ def _neighbour_counts(
     if payload["given_sel"] is not None:
         return list(payload["given_sel"]), False
     arguments = {"type_map": payload["type_map"], "rcut_A": payload["rcut_A"]}
-    labels = [part for _, part in train]
     previous = payload["previous_sel"]
     if previous is None:
-        return [int(n) for n in suggest_sel(labels, **arguments)], False
-    needed = [int(n) for n in suggest_sel(labels, **arguments, margin=1.0)]
+        return [int(n) for n in suggest_sel(train, **arguments)], False
+    needed = [int(n) for n in suggest_sel(train, **arguments, margin=1.0)]
     if all(n <= p for n, p in zip(needed, previous, strict=True)):
         return [int(n) for n in previous], False
-    return [int(n) for n in suggest_sel(labels, **arguments)], True
+    return [int(n) for n in suggest_sel(train, **arguments)], True
 
 
 def train(payload: Mapping[str, Json], context: UnitContext) -> dict[str, Any]:
@@ -163,20 +162,20 @@ def train(payload: Mapping[str, Json], context: UnitContext) -> dict[str, Any]:
         on_progress=context.progress,
     )
     curve = read_learning_curve(trained.learning_curve)
-    tail = max(1, len(curve.steps) // 10)
+    errors = curve.training["rmse_f"][-max(1, len(curve) // 10) :]
     return {
         "model": relative_final(context, trained.model_file.name),
         "model_digest": file_digest(trained.model_file),
         "checkpoint": relative_final(context, trained.checkpoint.name),
         "learning_curve": relative_final(context, trained.learning_curve.name),
         "steps": trained.steps,
-        "force_rmse_eV_A": float(np.sqrt(np.mean(curve.force_rmse_train[-tail:] ** 2))),
+        "force_rmse_eV_A": float(np.sqrt(np.nanmean(errors**2))),
     }
 
 
 def evaluate(payload: Mapping[str, Json], context: UnitContext) -> dict[str, Any]:
     """Errors of the ensemble on training, held-out, new, check and probe labels."""
-    from dasksse.train import ensemble_rmse, evaluate_models, max_force_deviation
+    from dasksse.train import evaluate_models, max_force_deviation, report_of
 
     dataset_folder = RunFolder(context.run_dir).unit("dataset", payload["dataset"])
     sets = {
@@ -208,7 +207,7 @@ def evaluate(payload: Mapping[str, Json], context: UnitContext) -> dict[str, Any
         ]
         if not pairs:
             continue
-        errors[name] = ensemble_rmse(pairs)
+        errors[name] = report_of(models, *zip(*pairs, strict=True))
         columns = [_comparison(p, labels, max_force_deviation) for p, labels in pairs]
         for column in columns[0]:
             arrays[f"{name}/{column}"] = np.concatenate([c[column] for c in columns])

@@ -58,5 +58,7 @@ def toy_crystal(*, repeats=(2, 2, 2), rattle_A=0.05, deformation=None, seed=5):
     atoms.positions += rng.normal(scale=rattle_A, size=atoms.positions.shape)
     matrix = np.eye(3) if deformation is None else np.asarray(deformation)
     return Frames(
-        atoms.numbers.astype(np.int64), (atoms.positions @ matrix)[None], (atoms.cell[:] @ matrix)[None]
+        atoms.numbers.astype(np.int64),
+        (atoms.positions @ matrix)[None],
+        (atoms.cell[:] @ matrix)[None],
     )

@@ -57,7 +57,7 @@ def test_json_has_the_agreed_keys_and_plain_values() -> None:
 
     assert list(values) == JSON_KEYS
     assert json.loads(json.dumps(values, allow_nan=False)) == values
-    assert values["untrusted_fraction",] == 0.02
+    assert values["untrusted_fraction"] == 0.02
 
 
 def test_without_diffusion_there_is_a_bound_and_no_number() -> None:

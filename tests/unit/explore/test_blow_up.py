@@ -54,8 +54,18 @@ def test_atoms_too_close_are_found_through_the_periodic_boundary(spec):
     ("name", "index", "value", "reason"),
     [
         ("temperature_K", 1, 2501.0, "2501 K (limit 2500 K) at 0.01 ps (frame 1)"),
-        ("cells", 1, 6.0 * np.eye(3), "volume 1.73 x the start (limit 1.5) at 0.01 ps (frame 1)"),
-        ("cells", 1, 4.2 * np.eye(3), "volume 0.59 x the start (limit 1.5) at 0.01 ps (frame 1)"),
+        (
+            "cells",
+            1,
+            6.0 * np.eye(3),
+            "volume 1.73 x the start (limit 1.5) at 0.01 ps (frame 1)",
+        ),
+        (
+            "cells",
+            1,
+            4.2 * np.eye(3),
+            "volume 0.59 x the start (limit 1.5) at 0.01 ps (frame 1)",
+        ),
     ],
 )
 def test_heat_and_volume_beyond_their_limits_are_found(spec, name, index, value, reason):

@@ -113,9 +113,7 @@ def test_a_message_of_lammps_ends_the_child_and_is_passed_on(child, setup, tmp_p
     assert client.pid is None
 
 
-def test_a_child_that_dies_is_an_error_and_the_next_run_gets_a_new_one(
-    child, setup, tmp_path
-):
+def test_a_child_that_dies_is_an_error_and_the_next_run_gets_a_new_one(child, setup, tmp_path):
     child(run="print('stack smashed', file=sys.stderr, flush=True); os.abort()")
     with lammps_client(setup) as client:
         with pytest.raises(ExplorationError, match="stack smashed"):
@@ -244,7 +242,9 @@ def test_nothing_heavy_is_imported_to_build_the_environment():
 def test_a_missing_wheel_names_the_remedy(setup, monkeypatch, absent):
     known = module._package_folder
     monkeypatch.setattr(
-        module, "_package_folder", lambda name: None if name == absent else known(name) or Path()
+        module,
+        "_package_folder",
+        lambda name: None if name == absent else known(name) or Path(),
     )
 
     with pytest.raises(ProgramMissingError, match=f"no {absent}: pip install"):

@@ -172,15 +172,15 @@ def test_after_a_crash_the_run_goes_on_behind_the_last_segment(engine, spec, sta
     np.testing.assert_allclose(frames.positions, expected_positions(start, frames.steps))
 
 
-def test_a_damaged_segment_is_named_and_redone_with_all_behind_it(
-    engine, spec, start, workdir
-):
+def test_a_damaged_segment_is_named_and_redone_with_all_behind_it(engine, spec, start, workdir):
     md.run_md(spec, start, workdir=workdir)
     before = md.read_md(workdir)
     (workdir / "segment-00001.npz").write_bytes(b"PK broken")
     engine.started_from = []
 
-    with pytest.warns(RuntimeWarning, match=r"segment-00001\.npz is damaged.*redone from there"):
+    with pytest.warns(
+        RuntimeWarning, match=r"segment-00001\.npz is damaged.*redone from there"
+    ):
         result = md.run_md(spec, start, workdir=workdir)
 
     assert result == md.MdResult(11, 11, "complete", "", 52, 32)
@@ -238,7 +238,9 @@ def test_one_model_has_no_deviation(engine, spec, start, workdir):
     assert np.isnan(md.read_md(workdir).atom_deviation).all()
 
 
-def test_progress_is_reported_in_steps_during_and_after_each_segment(engine, spec, start, workdir):
+def test_progress_is_reported_in_steps_during_and_after_each_segment(
+    engine, spec, start, workdir
+):
     seen = []
 
     md.run_md(spec, start, workdir=workdir, on_progress=seen.append)

@@ -98,9 +98,7 @@ def test_frames_are_turned_back_and_need_every_part_of_a_step():
 
 
 def test_no_common_step_gives_empty_arrays_of_the_right_shape():
-    empty = assemble_frames(
-        {}, {}, None, n_atoms=2, rotation=np.eye(3), wanted=lambda _: True
-    )
+    empty = assemble_frames({}, {}, None, n_atoms=2, rotation=np.eye(3), wanted=lambda _: True)
 
     assert empty.positions.shape == (0, 2, 3)
     assert empty.atom_deviation.shape == (0, 2)
