@@ -298,6 +298,8 @@ class UnitContext:
         Threads an engine may use.
     reproducible
         True in comparison mode.
+    key
+        Key of the unit.
     """
 
     run_dir: Path
@@ -305,6 +307,7 @@ class UnitContext:
     progress: Progress
     threads: int = 1
     reproducible: bool = False
+    key: str = ""
 
 
 class Runner(Protocol):

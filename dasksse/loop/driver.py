@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -166,7 +167,9 @@ class Driver:
         for name, value in plan.decisions.items():
             write_json(self._folder.decision(name), value)
             self._books.decisions[name] = value
-        self._publisher.publish(plan)
+        lost = self._publisher.publish(plan)
+        if lost:
+            return self._do_again(lost)
         news = [m for m in plan.milestones if m.name not in self._said]
         for milestone in news:
             self._said.add(milestone.name)
@@ -185,6 +188,16 @@ class Driver:
             }
         )
         return plan
+
+    def _do_again(self, lost: list[tuple[str, str]]) -> Plan:
+        """Take back finished MD units whose frames another configuration overwrote."""
+        for path, key in lost:
+            kind = self._books.kinds.pop(key)
+            del self._books.results[key]
+            self._journal.forget(kind, key)
+            shutil.rmtree(self._folder.unit(kind, key))
+            self._display.warn(f"{path}: frames of {kind} {key} were overwritten; done again")
+        return self._replan()
 
     def _submit(self, runner: Runner, plan: Plan) -> None:
         for unit in plan.ready:

@@ -142,7 +142,7 @@ def execute_unit(
     try:
         attempts = _note_attempt(part)
         context = UnitContext(
-            run_dir, part, _ProgressFile(part / PROGRESS), threads, reproducible
+            run_dir, part, _ProgressFile(part / PROGRESS), threads, reproducible, unit.key
         )
         value = _stage(unit.function)(unit.payload, context)
         wall_s, cpu_s = time.monotonic() - started, _cpu_seconds() - cpu_started

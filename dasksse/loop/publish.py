@@ -26,26 +26,34 @@ class Publisher:
     def __init__(self, folder: RunFolder) -> None:
         self._folder = folder
         self._allocated: set[str] = set()
-        self._committed: dict[str, dict[int, int]] = {}
+        self._committed: dict[str, dict[int, tuple[str, int]]] = {}
         self._labels: set[str] = set()
         self._models: dict[int, list[str]] = {}
         drop_consolidated(folder.root)
 
-    def publish(self, plan: Plan) -> None:
-        """Write what the plan says is done and is not in the store yet."""
+    def publish(self, plan: Plan) -> list[tuple[str, str]]:
+        """Write what the plan says is done and is not in the store yet.
+
+        Returns
+        -------
+        list[tuple[str, str]]
+            Group and key of finished MD units whose frames are no longer in the store.
+        """
+        lost: list[tuple[str, str]] = []
         for group in plan.groups:
             if group.path not in self._allocated:
                 allocate(self._folder.root, group)
                 self._allocated.add(group.path)
-        for path, n_valid in plan.commits.items():
-            if n_valid and self._committed.get(path) != n_valid:
-                commit_runs(self._folder.root, path, n_valid)
-                self._committed[path] = n_valid
+        for path, finished in plan.commits.items():
+            if self._committed.get(path) != finished:
+                lost += [(path, key) for key in commit_runs(self._folder.root, path, finished)]
+                self._committed[path] = finished
         self._publish_labels(plan)
         for generation, models in plan.models.items():
             if self._models.get(generation) != models:
                 self._publish_models(generation, models)
                 self._models[generation] = models
+        return lost
 
     def _publish_labels(self, plan: Plan) -> None:
         new = [entry for entry in plan.labels if entry[1] not in self._labels]

@@ -100,26 +100,33 @@ def _label_settings(config: RunConfig) -> dict[str, Json]:
 def label_sources(  # noqa: PLR0913 - all by keyword
     config: RunConfig,
     *,
-    frames_file: str,
+    drawn: Mapping[str, Json],
     indices: Sequence[int],
     system: str,
     role: str,
     generation: int,
 ) -> list[LabelSource]:
-    """Label the given frames of a file, batch by batch."""
+    """Label frames of the file that a unit made, batch by batch.
+
+    The key rests on the frames' content: a frame chosen again, by other trust levels or in
+    another order, is not labelled again as long as its batch is the same (always, for batches
+    of one).
+    """
     size = config.label.batch_size
     sources = []
     for first in range(0, len(indices), size):
         batch = [int(i) for i in indices[first : first + size]]
-        payload = {"frames_file": frames_file, "indices": batch, **_label_settings(config)}
+        settings = _label_settings(config)
+        frame_keys = [drawn["frame_keys"][i] for i in batch]
         unit = make_unit(
             "label",
             "LABEL",
             "labels:label",
-            payload,
+            {"frames_file": drawn["file"], "indices": batch, **settings},
             generation=generation,
             amount=len(batch),
             amount_name="labels",
+            identity={"frames": frame_keys, **settings},
         )
         sources.append(LabelSource(unit, system, role, generation))
     return sources

@@ -59,7 +59,7 @@ class Plan:
     labels
         Label sources that are done: ``(kind, key, system, role, generation)``.
     commits
-        Frames that are data, by group and run.
+        Key of the finished unit and frames that are data, by group and run.
     touched
         Keys of all units of the plan so far; others on disk belong to an earlier version of
         the configuration.
@@ -73,7 +73,7 @@ class Plan:
     milestones: list[Milestone] = field(default_factory=list)
     models: dict[int, list[str]] = field(default_factory=dict)
     labels: list[tuple[str, str, str, str, int]] = field(default_factory=list)
-    commits: dict[str, dict[int, int]] = field(default_factory=dict)
+    commits: dict[str, dict[int, tuple[str, int]]] = field(default_factory=dict)
     touched: set[str] = field(default_factory=set)
     stage: str = ""
     is_finished: bool = False

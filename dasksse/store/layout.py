@@ -57,8 +57,10 @@ class ArraySpec:
 
 def _chunks_and_shards(spec: ArraySpec) -> tuple[tuple[int, ...], tuple[int, ...] | None]:
     """One run per shard; frames cut so that chunks and shards stay below their caps."""
-    if not spec.per_run or "frame" not in spec.dims:
+    if not spec.per_run:
         return tuple(max(1, n) for n in spec.shape), None
+    if "frame" not in spec.dims:
+        return (1, *spec.shape[1:]), None
     row_bytes = int(np.prod(spec.shape[2:], dtype=int)) * np.dtype(spec.dtype).itemsize
     n_frames = max(1, spec.shape[1])
     chunk_frames = min(n_frames, max(1, CHUNK_BYTES // row_bytes))

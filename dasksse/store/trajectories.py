@@ -11,6 +11,7 @@ from dasksse.errors import StoreError
 from dasksse.records import Frames
 from dasksse.store.layout import (
     SCALARS,
+    STORE_NAME,
     ArraySpec,
     create_array,
     open_store,
@@ -91,6 +92,9 @@ def _array_specs(spec: TrajectoryGroup) -> dict[str, ArraySpec]:
         ),
         "verdict": ArraySpec(("run", "frame"), (runs, frames), "i1", verdicts),
         "reason": ArraySpec(("run", "frame"), (runs, frames), "i1", {"units": "1"}),
+        "unit_key": ArraySpec(
+            ("run",), (runs,), "u8", {"long_name": "unit that wrote the run"}
+        ),
     }
 
 
@@ -115,39 +119,82 @@ def _coordinates(spec: TrajectoryGroup) -> dict[str, tuple[str, str, NDArray[Any
 
 
 def allocate(run_dir: Path, spec: TrajectoryGroup) -> None:
-    """Create the group of a system with room for all its runs; nothing to do if it exists.
+    """Create the group of a system with room for all its runs, or let it grow.
 
-    Only the driver calls this. A group whose last piece, ``n_valid``, is missing was being made
-    when the driver died and is made again.
+    Only the driver calls this. A group of other frames (another length or interval) is set
+    aside under a name that says so, and taken back when those settings return. A group whose
+    last piece, ``n_valid``, is missing was being made when the driver died and is made again.
     """
-    group = require_group(open_store(run_dir), spec.path)
-    if "n_valid" in group:
-        return
+    root = open_store(run_dir)
+    _set_aside(run_dir, root, spec)
+    group = require_group(root, spec.path)
     for name, array in _array_specs(spec).items():
         if name not in group:
             create_array(group, name, array)
-    coordinates = _coordinates(spec)
-    for name, (dim, dtype, values, units) in coordinates.items():
-        if name in group:
-            del group[name]
-        array_spec = ArraySpec((dim,), (len(values),), dtype, {"units": units}, per_run=False)
-        create_array(group, name, array_spec)[:] = values
-    secondary = " ".join(name for name in coordinates if name != "quantity")
+        elif group[name].shape[0] < spec.n_runs:
+            group[name].resize((spec.n_runs, *group[name].shape[1:]))
+    n_runs = int(group["positions"].shape[0])
+    for name, (dim, dtype, values, units) in _coordinates(spec).items():
+        _write_coordinate(group, name, dim, dtype, values, units, n_runs)
+    secondary = " ".join(name for name in _coordinates(spec) if name != "quantity")
     group.attrs.update({"coordinates": secondary, "type_map": list(spec.type_map)})
-    n_valid = ArraySpec(
-        ("run",),
-        (spec.n_runs,),
-        "i4",
-        {"units": "1", "long_name": "frames that are data; the rest is padding"},
-        per_run=False,
-    )
-    create_array(group, "n_valid", n_valid)[:] = 0
+    if "n_valid" not in group:
+        attributes = {"units": "1", "long_name": "frames that are data; the rest is padding"}
+        array_spec = ArraySpec(("run",), (n_runs,), "i4", attributes, per_run=False)
+        create_array(group, "n_valid", array_spec)[:] = 0
+    elif group["n_valid"].shape[0] < n_runs:
+        group["n_valid"].resize((n_runs,))
+        group["n_valid"][:] = np.maximum(group["n_valid"][:], 0)
+
+
+def _write_coordinate(  # noqa: PLR0913 - one private call
+    group: zarr.Group,
+    name: str,
+    dim: str,
+    dtype: str,
+    values: NDArray[Any],
+    units: str,
+    n_runs: int,
+) -> None:
+    """Write a coordinate; runs that are no longer asked for keep theirs."""
+    length = max(n_runs, len(values)) if dim == "run" else len(values)
+    if name not in group:
+        spec = ArraySpec((dim,), (length,), dtype, {"units": units}, per_run=False)
+        create_array(group, name, spec)
+    array = group[name]
+    if array.shape[0] < length:
+        array.resize((length,))
+    current = np.array(array[:])
+    if not np.array_equal(current[: len(values)], values):
+        current[: len(values)] = values
+        array[:] = current
+
+
+def _set_aside(run_dir: Path, root: zarr.Group, spec: TrajectoryGroup) -> None:
+    """Exchange a group of other frames for the one, if any, that fits."""
+    if spec.path not in root or "n_valid" not in root[spec.path]:
+        return
+    group = root[spec.path]
+    n_frames = int(group["positions"].shape[1])
+    times = group["time_ps"][:]
+    interval = float(times[1] - times[0]) if len(times) > 1 else spec.frame_interval_ps
+    if n_frames == spec.n_frames and abs(interval - spec.frame_interval_ps) < 1e-9:  # noqa: PLR2004
+        return
+    place = run_dir / STORE_NAME / spec.path
+    place.rename(place.with_name(_name_aside(spec.path, n_frames, interval)))
+    kept = place.with_name(_name_aside(spec.path, spec.n_frames, spec.frame_interval_ps))
+    if kept.is_dir():
+        kept.rename(place)
+
+
+def _name_aside(path: str, n_frames: int, interval_ps: float) -> str:
+    return f"{path.rpartition('/')[2]}.{n_frames}x{interval_ps:g}ps"
 
 
 def write_run(
-    run_dir: Path, path: str, run: int, *, arrays: Mapping[str, NDArray[Any]]
+    run_dir: Path, path: str, run: int, *, key: str, arrays: Mapping[str, NDArray[Any]]
 ) -> None:
-    """Publish one whole run: every array of it, one shard each.
+    """Publish one whole run: every array of it, one shard each, the unit's key last.
 
     Parameters
     ----------
@@ -157,6 +204,8 @@ def write_run(
         Group in the store.
     run
         Index of the run.
+    key
+        Key of the unit that made it.
     arrays
         ``positions (frame, atom, xyz)``, ``cell (frame, lattice, xyz)`` and
         ``scalars (frame, quantity)``; padded to the allocated number of frames.
@@ -167,17 +216,40 @@ def write_run(
         padded = np.full(target.shape[1:], np.nan, dtype=target.dtype)
         padded[: len(values)] = values
         target[run] = padded
+    group["unit_key"][run] = int(key, 16)
 
 
-def commit_runs(run_dir: Path, path: str, n_valid: Mapping[int, int]) -> None:
-    """Write how many frames of the given runs are data; the driver alone does this."""
-    array = open_store(run_dir, mode="r+")[path]["n_valid"]
-    values = array[:]
-    changed = values.copy()
-    for run, count in n_valid.items():
-        changed[run] = count
-    if (changed != values).any():
-        array[:] = changed
+def commit_runs(run_dir: Path, path: str, finished: Mapping[int, tuple[str, int]]) -> list[str]:
+    """Write how many frames of each run are data; the driver alone does this.
+
+    Parameters
+    ----------
+    run_dir
+        Run folder.
+    path
+        Group in the store.
+    finished
+        Key of the finished unit and its number of frames, by run. Runs without one get 0.
+
+    Returns
+    -------
+    list[str]
+        Keys of finished units whose frames another unit has overwritten since, as happens
+        when a configuration is changed and changed back: they must be done again.
+    """
+    group = open_store(run_dir, mode="r+")[path]
+    values = group["n_valid"][:]
+    stored = group["unit_key"][:]
+    wanted = np.zeros_like(values)
+    overwritten = []
+    for run, (key, count) in finished.items():
+        if int(stored[run]) == int(key, 16):
+            wanted[run] = count
+        else:
+            overwritten.append(key)
+    if (wanted != values).any():
+        group["n_valid"][:] = wanted
+    return overwritten
 
 
 def write_verdicts(

@@ -9,6 +9,7 @@ import threading
 import time
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -17,6 +18,15 @@ from ase.data import atomic_numbers
 from dasksse.errors import ExplorationError
 from dasksse.explore import close_clients, lammps_client, read_md, run_md
 from dasksse.explore.start_state import rotated_box
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from numpy.typing import NDArray
+
+    from dasksse.explore.lammps_client import LammpsClient
+    from dasksse.explore.md_spec import MdSpec
+    from dasksse.explore.segments import MdFrames
 
 pytestmark = [
     pytest.mark.lammps,
@@ -32,27 +42,29 @@ SKEWED = [[0.0, 1.0, 0.1], [-1.02, 0.2, 0.0], [0.1, 0.05, 0.98]]
 
 
 @pytest.fixture(scope="module")
-def models(tmp_path_factory):
+def models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, ...]]:
     yield TOY["model_files"](tmp_path_factory.mktemp("models with a space"))
     close_clients()
 
 
 @pytest.fixture(scope="module")
-def potentials(models):
+def potentials(models: tuple[str, ...]) -> list[Any]:
     from deepmd.infer import DeepPot
 
     return [DeepPot(model) for model in models]
 
 
 @pytest.fixture
-def spec(models):
+def spec(models: tuple[str, ...]) -> Callable[..., MdSpec]:
     return lambda **changes: TOY["toy_spec"](models, **changes)
 
 
 crystal = TOY["toy_crystal"]
 
 
-def evaluate(potential, frames, numbers):
+def evaluate(
+    potential: Any, frames: MdFrames, numbers: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], ...]:
     """Energies, forces and virials of the frames, by DeePMD's own evaluation."""
     names = potential.get_type_map()
     types = [
@@ -65,17 +77,17 @@ def evaluate(potential, frames, numbers):
     return energy[:, 0], forces, virial.reshape(-1, 3, 3)
 
 
-def assert_same_frames(left, right):
+def assert_same_frames(left: MdFrames, right: MdFrames) -> None:
     for name, array in left.arrays().items():
         np.testing.assert_array_equal(array, right.arrays()[name], err_msg=name, strict=True)
 
 
-def longest_step_A(frames):
+def longest_step_A(frames: MdFrames) -> float:
     """Longest way of an atom from one frame to the next: a lost image count would show."""
     return np.linalg.norm(np.diff(frames.positions, axis=0), axis=-1).max()
 
 
-def child():
+def child() -> LammpsClient:
     """The living client of this process."""
     (client,) = lammps_client._children.values()
     return client
@@ -83,8 +95,8 @@ def child():
 
 @pytest.mark.parametrize("ensemble", ["nvt", "npt-tri"])
 def test_energies_and_deviations_equal_deepmds_own_in_a_rotated_triclinic_cell(
-    spec, potentials, tmp_path, ensemble
-):
+    spec: Callable[..., MdSpec], potentials: list[Any], tmp_path: Path, ensemble: str
+) -> None:
     start = crystal(deformation=SKEWED)
     run_md(spec(ensemble=ensemble), start, workdir=tmp_path / "run")
 
@@ -98,7 +110,9 @@ def test_energies_and_deviations_equal_deepmds_own_in_a_rotated_triclinic_cell(
     assert frames.atom_deviation.max() > 0.01
 
 
-def test_pressure_is_the_virials_plus_the_ideal_gas(spec, potentials, tmp_path):
+def test_pressure_is_the_virials_plus_the_ideal_gas(
+    spec: Callable[..., MdSpec], potentials: list[Any], tmp_path: Path
+) -> None:
     start = crystal(deformation=SKEWED)
     run_md(spec(), start, workdir=tmp_path / "run")
 
@@ -110,7 +124,9 @@ def test_pressure_is_the_virials_plus_the_ideal_gas(spec, potentials, tmp_path):
     np.testing.assert_allclose(frames.pressure_GPa, pressure * 160.21766208, rtol=1e-6)
 
 
-def test_the_first_frame_is_the_start_and_a_fixed_cell_stays_where_it_was(spec, tmp_path):
+def test_the_first_frame_is_the_start_and_a_fixed_cell_stays_where_it_was(
+    spec: Callable[..., MdSpec], tmp_path: Path
+) -> None:
     start = crystal(deformation=SKEWED)
     start.positions[0, 3] += 2.0 * start.cells[0, 1] - start.cells[0, 2]
 
@@ -122,7 +138,9 @@ def test_the_first_frame_is_the_start_and_a_fixed_cell_stays_where_it_was(spec, 
     assert 0.0 < longest_step_A(frames) < 0.5
 
 
-def test_turning_the_crystal_turns_the_trajectory(spec, tmp_path):
+def test_turning_the_crystal_turns_the_trajectory(
+    spec: Callable[..., MdSpec], tmp_path: Path
+) -> None:
     start = crystal(deformation=SKEWED)
     box, rotation = rotated_box(start.cells[0])
     turned = type(start)(start.numbers, start.positions @ rotation.T, box[None])
@@ -134,7 +152,9 @@ def test_turning_the_crystal_turns_the_trajectory(spec, tmp_path):
     np.testing.assert_allclose(given.positions, other.positions @ rotation, atol=1e-8)
 
 
-def test_atoms_that_cross_the_boundary_are_followed_over_segments(spec, tmp_path):
+def test_atoms_that_cross_the_boundary_are_followed_over_segments(
+    spec: Callable[..., MdSpec], tmp_path: Path
+) -> None:
     start = crystal()  # atoms on the cell's faces cross them all the time
     run_md(spec(n_steps=200, segment_steps=7), start, workdir=tmp_path / "on")
     run_md(
@@ -146,7 +166,9 @@ def test_atoms_that_cross_the_boundary_are_followed_over_segments(spec, tmp_path
     assert max(longest_step_A(on), longest_step_A(each_set)) < 0.5
 
 
-def test_a_run_that_heats_up_ends_as_a_blow_up(spec, tmp_path):
+def test_a_run_that_heats_up_ends_as_a_blow_up(
+    spec: Callable[..., MdSpec], tmp_path: Path
+) -> None:
     start = crystal(rattle_A=0.7)
 
     result = run_md(
@@ -161,7 +183,9 @@ def test_a_run_that_heats_up_ends_as_a_blow_up(spec, tmp_path):
     assert len(read_md(tmp_path)) == result.n_frames
 
 
-def test_the_deviation_file_does_not_grow_with_the_runs(spec, tmp_path):
+def test_the_deviation_file_does_not_grow_with_the_runs(
+    spec: Callable[..., MdSpec], tmp_path: Path
+) -> None:
     run_md(spec(n_steps=400, segment_steps=100), crystal(), workdir=tmp_path)
 
     stat = child()._deviation_file.stat()
@@ -169,7 +193,9 @@ def test_the_deviation_file_does_not_grow_with_the_runs(spec, tmp_path):
     assert stat.st_blocks * 512 < 20_000
 
 
-def test_a_run_is_equal_to_the_bit_in_a_fresh_and_in_a_used_child(spec, tmp_path):
+def test_a_run_is_equal_to_the_bit_in_a_fresh_and_in_a_used_child(
+    spec: Callable[..., MdSpec], tmp_path: Path
+) -> None:
     start = crystal(deformation=SKEWED)
     other = spec(ensemble="npt-iso", n_steps=40, temperature_K=800.0)
     close_clients()
@@ -183,10 +209,10 @@ def test_a_run_is_equal_to_the_bit_in_a_fresh_and_in_a_used_child(spec, tmp_path
     assert_same_frames(read_md(tmp_path / "fresh"), read_md(tmp_path / "used"))
 
 
-def kill_child_during(workdir, segment):
+def kill_child_during(workdir: Path, segment: int) -> threading.Thread:
     """Kill -9 the child from a thread once it is in the middle of a segment."""
 
-    def watch():
+    def watch() -> None:
         log = workdir / "running/segment.log"
         for _ in range(6000):
             time.sleep(0.005)
@@ -201,8 +227,8 @@ def kill_child_during(workdir, segment):
 
 
 def test_a_killed_run_goes_on_and_equals_the_calm_one_to_the_bit_in_comparison_mode(
-    spec, tmp_path
-):
+    spec: Callable[..., MdSpec], tmp_path: Path
+) -> None:
     run = spec(ensemble="npt-aniso", n_steps=2400, segment_steps=800)
     start = crystal(deformation=SKEWED)
     run_md(run, start, workdir=tmp_path / "calm", reproducible=True)
@@ -220,7 +246,9 @@ def test_a_killed_run_goes_on_and_equals_the_calm_one_to_the_bit_in_comparison_m
     assert longest_step_A(calm) < 0.5
 
 
-def test_a_killed_run_goes_on_in_normal_mode(spec, tmp_path):
+def test_a_killed_run_goes_on_in_normal_mode(
+    spec: Callable[..., MdSpec], tmp_path: Path
+) -> None:
     run = spec(n_steps=1600, segment_steps=800)
     watcher = kill_child_during(tmp_path, segment=1)
 
@@ -235,7 +263,9 @@ def test_a_killed_run_goes_on_in_normal_mode(spec, tmp_path):
     assert longest_step_A(frames) < 0.5
 
 
-def test_one_model_runs_without_deviations_along_the_same_path(spec, models, tmp_path):
+def test_one_model_runs_without_deviations_along_the_same_path(
+    spec: Callable[..., MdSpec], models: tuple[str, ...], tmp_path: Path
+) -> None:
     start = crystal()
     run_md(spec(), start, workdir=tmp_path / "two")
 
@@ -246,7 +276,9 @@ def test_one_model_runs_without_deviations_along_the_same_path(spec, models, tmp
     np.testing.assert_allclose(one.positions, two.positions, atol=1e-9)
 
 
-def test_zbl_adds_nothing_at_bond_lengths_and_repels_close_atoms(spec, tmp_path):
+def test_zbl_adds_nothing_at_bond_lengths_and_repels_close_atoms(
+    spec: Callable[..., MdSpec], tmp_path: Path
+) -> None:
     calm, close = crystal(), crystal()
     close.positions[0, 1] = close.positions[0, 0] + [0.9, 0.0, 0.0]
     energies = {}
@@ -262,7 +294,9 @@ def test_zbl_adds_nothing_at_bond_lengths_and_repels_close_atoms(spec, tmp_path)
     assert energies["close", (0.8, 1.2)] > energies["close", None] + 1.0
 
 
-def test_atoms_that_fly_apart_end_as_a_blow_up_and_the_next_run_is_fine(spec, tmp_path):
+def test_atoms_that_fly_apart_end_as_a_blow_up_and_the_next_run_is_fine(
+    spec: Callable[..., MdSpec], tmp_path: Path
+) -> None:
     start = crystal()
     start.positions[0, 1] = start.positions[0, 0] + [0.02, 0.0, 0.0]
     wild = spec(
@@ -280,14 +314,16 @@ def test_atoms_that_fly_apart_end_as_a_blow_up_and_the_next_run_is_fine(spec, tm
     assert after.end == "complete"
 
 
-def test_a_type_the_model_does_not_know_is_an_error_with_the_engines_words(models, tmp_path):
+def test_a_type_the_model_does_not_know_is_an_error_with_the_engines_words(
+    models: tuple[str, ...], tmp_path: Path
+) -> None:
     start = crystal()
 
-    with pytest.raises(ExplorationError, match="(?i)Zr"):
+    with pytest.raises(ExplorationError, match=r"(?i)Zr"):
         run_md(TOY["toy_spec"](models, type_map=("Au", "Cu", "Zr")), start, workdir=tmp_path)
 
 
-def test_a_damaged_model_is_an_error(tmp_path):
+def test_a_damaged_model_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "m.pb").write_bytes(b"not a model")
 
     with pytest.raises(ExplorationError):

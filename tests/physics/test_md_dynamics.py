@@ -5,11 +5,19 @@ from __future__ import annotations
 import runpy
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
 from dasksse.explore import close_clients, read_md, run_md
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from numpy.typing import NDArray
+
+    from dasksse.explore.segments import MdFrames
 
 pytestmark = [
     pytest.mark.lammps,
@@ -27,16 +35,18 @@ BOLTZMANN_EV_K = 8.617333262e-5
 
 
 @pytest.fixture(scope="module")
-def models(tmp_path_factory):
+def models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, ...]]:
     yield TOY["model_files"](tmp_path_factory.mktemp("models"))[:1]
     close_clients()
 
 
 @pytest.fixture
-def trajectory(models, tmp_path):
+def trajectory(models: tuple[str, ...], tmp_path: Path) -> Callable[..., MdFrames]:
     """Run the toy crystal and give the frames."""
 
-    def run(name, *, reproducible=False, deformation=SHEARED, **changes):
+    def run(
+        name: str, *, reproducible: bool = False, deformation: Any = SHEARED, **changes: Any
+    ) -> MdFrames:
         spec = TOY["toy_spec"](models, **{"segment_steps": 10_000, **changes})
         start = TOY["toy_crystal"](deformation=deformation)
         result = run_md(spec, start, workdir=tmp_path / name, reproducible=reproducible)
@@ -46,17 +56,19 @@ def trajectory(models, tmp_path):
     return run
 
 
-def total_energy(frames):
+def total_energy(frames: MdFrames) -> NDArray[np.float64]:
     """Potential and kinetic energy [eV], shape ``(frame,)``."""
     degrees = 3 * N_ATOMS - 3
     return frames.potential_eV + 0.5 * degrees * BOLTZMANN_EV_K * frames.temperature_K
 
 
-def volumes(frames):
+def volumes(frames: MdFrames) -> NDArray[np.float64]:
     return np.abs(np.linalg.det(frames.cells))
 
 
-def test_nve_conserves_energy_and_its_error_falls_with_the_square_of_the_time_step(trajectory):
+def test_nve_conserves_energy_and_its_error_falls_with_the_square_of_the_time_step(
+    trajectory: Callable[..., MdFrames],
+) -> None:
     errors = {}
 
     for timestep_fs in (4.0, 2.0):
@@ -73,7 +85,9 @@ def test_nve_conserves_energy_and_its_error_falls_with_the_square_of_the_time_st
     assert errors[4.0] / errors[2.0] == pytest.approx(4.0, rel=0.25)
 
 
-def test_nve_in_short_segments_follows_the_path_of_one_long_one(trajectory):
+def test_nve_in_short_segments_follows_the_path_of_one_long_one(
+    trajectory: Callable[..., MdFrames],
+) -> None:
     whole = trajectory("whole", ensemble="nve", n_steps=300)
     cut = trajectory("cut", ensemble="nve", n_steps=300, segment_steps=37, reproducible=True)
 
@@ -81,7 +95,7 @@ def test_nve_in_short_segments_follows_the_path_of_one_long_one(trajectory):
     np.testing.assert_allclose(cut.potential_eV, whole.potential_eV, atol=1e-7)
 
 
-def test_nvt_holds_the_mean_temperature(trajectory):
+def test_nvt_holds_the_mean_temperature(trajectory: Callable[..., MdFrames]) -> None:
     frames = trajectory("nvt", n_steps=6000, temperature_K=400.0, frame_interval_steps=5)
 
     settled = frames.temperature_K[len(frames) // 6 :]
@@ -90,7 +104,9 @@ def test_nvt_holds_the_mean_temperature(trajectory):
     assert settled.std() / settled.mean() == pytest.approx(np.sqrt(2 / 93), rel=0.25)
 
 
-def test_npt_reaches_the_pressure_and_compresses_the_crystal(trajectory):
+def test_npt_reaches_the_pressure_and_compresses_the_crystal(
+    trajectory: Callable[..., MdFrames],
+) -> None:
     loose, pressed = (
         trajectory(f"{p}", ensemble="npt-iso", n_steps=4000, pressure_GPa=p) for p in (0.0, 8.0)
     )
@@ -106,7 +122,12 @@ def test_npt_reaches_the_pressure_and_compresses_the_crystal(trajectory):
     ("ensemble", "keeps_shape", "keeps_angles"),
     [("npt-iso", True, True), ("npt-aniso", False, None), ("npt-tri", False, False)],
 )
-def test_each_barostat_changes_what_it_should(trajectory, ensemble, keeps_shape, keeps_angles):
+def test_each_barostat_changes_what_it_should(
+    trajectory: Callable[..., MdFrames],
+    ensemble: str,
+    keeps_shape: bool,
+    keeps_angles: bool | None,
+) -> None:
     frames = trajectory("npt", ensemble=ensemble, n_steps=500, pressure_GPa=2.0)
 
     first, last = frames.cells[0], frames.cells[-1]

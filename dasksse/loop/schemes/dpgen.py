@@ -29,6 +29,7 @@ from dasksse.loop.units import (
     train_units,
 )
 from dasksse.loop.walk import Plan, RunState, WaitingError, Walk
+from dasksse.records import content_key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -137,7 +138,7 @@ def _prepare(walk: Walk, config: RunConfig, digests: Mapping[str, str]) -> _Lear
         (made,) = walk.need([unit], "start set")
         learning.newest += label_sources(
             config,
-            frames_file=str(made["file"]),
+            drawn=made,
             indices=range(int(made["n_frames"])),
             system=name,
             role="start",
@@ -177,7 +178,7 @@ def _settled(walk: Walk, config: RunConfig, learning: _Learning, generation: int
     """Keys of the label units this generation trains on: decided once, kept on disk."""
     units = [source.unit for source in learning.newest]
     complete = walk.want(units)
-    name = f"membership-{generation:03d}"
+    name = f"membership-{generation:03d}-{content_key([unit.key for unit in units])}"
     if name not in walk.state.decisions:
         done = sum(walk.is_settled(unit) for unit in units)
         share = 1.0 if config.reproducible else config.label.wait_share
@@ -250,12 +251,13 @@ def _commit(walk: Walk, plan: MdPlan) -> bool:
     """Ask for the MD of a system; True when all of it is settled."""
     walk.plan.groups.append(plan.group)
     settled = walk.want(plan.units)
-    done = {
-        run: int(walk.state.results[unit.key]["n_frames"])
-        for run, unit in enumerate(plan.units)
+    walk.plan.commits[plan.group.path] = {
+        run: (unit.key, count)
+        for (run, unit), count in zip(
+            enumerate(plan.units), _valid_runs(walk, plan).values(), strict=True
+        )
         if walk.result(unit) is not None
     }
-    walk.plan.commits[plan.group.path] = done
     return settled
 
 
@@ -366,7 +368,7 @@ def _wanted_labels(
 ) -> list[LabelSource]:
     new = label_sources(
         config,
-        frames_file=str(selection["file"]),
+        drawn=selection,
         indices=range(int(selection["n_picks"])),
         system=system,
         role="candidate",
@@ -376,7 +378,7 @@ def _wanted_labels(
     learning.checks.setdefault(generation, []).extend(
         label_sources(
             config,
-            frames_file=str(selection["file"]),
+            drawn=selection,
             indices=range(first, first + int(selection["n_checks"])),
             system=system,
             role="check",
@@ -434,7 +436,7 @@ def _draw_probe(  # noqa: PLR0913 - one private call
         return []
     learning.probe += label_sources(
         config,
-        frames_file=str(drawn["file"]),
+        drawn=drawn,
         indices=range(int(drawn["n_frames"])),
         system=system,
         role="probe",

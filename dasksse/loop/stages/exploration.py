@@ -59,6 +59,7 @@ def _run_and_publish(payload: Mapping[str, Json], context: UnitContext) -> dict[
         context.run_dir,
         payload["group"],
         payload["run"],
+        key=context.key,
         arrays={
             "positions": frames.positions,
             "cell": frames.cells,

@@ -111,14 +111,14 @@ def select(payload: Mapping[str, Json], context: UnitContext) -> dict[str, Any]:
             excluded=payload["excluded"],
             already=_labelled_descriptors(payload, context),
         )
-        candidates.frames.take([*chosen.picks, *chosen.checks]).save(
-            context.workdir / FRAMES_FILE
-        )
+        picked = candidates.frames.take([*chosen.picks, *chosen.checks])
+        picked.save(context.workdir / FRAMES_FILE)
         verdict[candidates.run, candidates.index] = chosen.verdict
         reason[candidates.run, candidates.index] = chosen.reason
         record |= {
             "n_picks": len(chosen.picks),
             "n_checks": len(chosen.checks),
+            "frame_keys": picked.keys(),
             "n_frames": chosen.shares.n_frames,
             "accurate": chosen.shares.accurate,
             "candidate": chosen.shares.candidate,
@@ -162,9 +162,11 @@ def probe(payload: Mapping[str, Json], context: UnitContext) -> dict[str, Any]:
         drawn = draw_probe(
             candidates, payload["n_frames"], seed=payload["seed"], section=section
         )
-        candidates.frames.take(drawn).save(context.workdir / FRAMES_FILE)
+        frames = candidates.frames.take(drawn)
+        frames.save(context.workdir / FRAMES_FILE)
         record |= {
             "n_frames": len(drawn),
+            "frame_keys": frames.keys(),
             "places": [int(i) for i in drawn],
             "temperatures_K": [float(t) for t in candidates.temperature_K[drawn]],
         }

@@ -134,4 +134,8 @@ def start_set(payload: Mapping[str, Json], context: UnitContext) -> dict[str, An
         seed=payload["seed"],
     )
     frames.save(context.workdir / FRAMES_FILE)
-    return {"file": relative_final(context, FRAMES_FILE), "n_frames": len(frames)}
+    return {
+        "file": relative_final(context, FRAMES_FILE),
+        "n_frames": len(frames),
+        "frame_keys": frames.keys(),
+    }

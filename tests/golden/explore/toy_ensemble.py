@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import gzip
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from ase.build import bulk
 
 from dasksse.explore.md_spec import MdSpec
 from dasksse.records import Frames
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 FOLDER = Path(__file__).parent / "models"
 SPEC = {
@@ -35,7 +39,7 @@ SPEC = {
 }
 
 
-def model_files(folder):
+def model_files(folder: Path) -> tuple[str, ...]:
     """Unpack the models into a folder."""
     files = []
     for packed in sorted(FOLDER.glob("*.pb.gz")):
@@ -44,12 +48,18 @@ def model_files(folder):
     return tuple(map(str, files))
 
 
-def toy_spec(models, **changes):
+def toy_spec(models: Sequence[str], **changes: Any) -> MdSpec:
     """A short run with every key changeable."""
     return MdSpec(models=tuple(models), **{**SPEC, **changes})
 
 
-def toy_crystal(*, repeats=(2, 2, 2), rattle_A=0.05, deformation=None, seed=5):
+def toy_crystal(
+    *,
+    repeats: tuple[int, int, int] = (2, 2, 2),
+    rattle_A: float = 0.05,
+    deformation: Any = None,
+    seed: int = 5,
+) -> Frames:
     """One frame of rattled Cu3Au, optionally with cell and positions deformed."""
     atoms = bulk("Cu", "fcc", a=3.74, cubic=True)
     atoms.numbers[0] = 79

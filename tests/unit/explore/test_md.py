@@ -6,6 +6,8 @@ import contextlib
 import json
 import re
 from dataclasses import replace
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -14,6 +16,15 @@ from dasksse.errors import ExplorationError, StoreError
 from dasksse.explore import md
 from dasksse.explore.lammps_client import LammpsFailure
 from dasksse.records import Frames
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from numpy.typing import NDArray
+
+    from dasksse.explore.md_spec import MdSpec
+
+pytestmark = pytest.mark.usefixtures("engine")
 
 CELL_A = 5.0
 SPEED_A = 0.01
@@ -24,7 +35,7 @@ class StraightLineEngine:
 
     pid = 1
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.started_from = []
         self.rows = ""
         self.temperature_K = 400.0
@@ -35,7 +46,15 @@ class StraightLineEngine:
         self.loses_frame = None
         self.touch_at = None
 
-    def run(self, *, state_in, commands, steps, state_out, on_step=None):
+    def run(
+        self,
+        *,
+        state_in: Path | None,
+        commands: list[str],
+        steps: int,
+        state_out: Path,
+        on_step: Callable[[int], None] | None = None,
+    ) -> dict[str, Any]:
         self.started_from.append(None if state_in is None else state_in.name)
         if state_in is not None:
             with np.load(state_in) as state:
@@ -56,14 +75,14 @@ class StraightLineEngine:
         np.savez(state_out, state_step=self.step, state_x=wrapped, state_image=images)
         return {"ok": True, "step": self.step, "temp": 9999.0, "vol": CELL_A**3}
 
-    def _print(self, log_name, dump_name, steps):
+    def _print(self, log_name: str, dump_name: str, steps: int) -> None:
         stops = (self.dies_at, self.fails_at, self.halts_at)
         box = f"0 {CELL_A} 0 {CELL_A} 0 {CELL_A} 0 0 0"
-        with open(log_name, "a") as log, open(dump_name, "a") as dump:
+        with Path(log_name).open("a") as log, Path(dump_name).open("a") as dump:
             for count in range(steps + 1):
                 if count:
                     self.step += 1
-                    self.fractions = self.fractions + [SPEED_A / CELL_A, 0.0, 0.0]
+                    self.fractions = self.fractions + np.array([SPEED_A / CELL_A, 0.0, 0.0])
                 if self.step % 5 == 0 and self.step != self.loses_frame:
                     log.write(f"{self.step} {self.temperature_K} 10000 -1.5 {box}\n")
                     self._dump(dump)
@@ -71,7 +90,7 @@ class StraightLineEngine:
                 if self.step in stops:
                     raise StopIteration
 
-    def _dump(self, dump):
+    def _dump(self, dump: IO[str]) -> None:
         fractions = self.fractions.copy()
         if self.step == self.touch_at:
             fractions[1] = fractions[0] + 0.1
@@ -79,17 +98,17 @@ class StraightLineEngine:
         for i, (x, y, z) in enumerate(fractions, start=1):
             dump.write(f"{i} {x - np.floor(x):.17g} {y:.17g} {z:.17g} {np.floor(x):.0f} 0 0\n")
 
-    def take_deviation_rows(self):
+    def take_deviation_rows(self) -> str:
         rows, self.rows = self.rows, ""
         return rows
 
 
 @pytest.fixture
-def engine(monkeypatch):
+def engine(monkeypatch: pytest.MonkeyPatch) -> StraightLineEngine:
     engine = StraightLineEngine()
 
     @contextlib.contextmanager
-    def client(_setup):
+    def client(_setup: object) -> Iterator[StraightLineEngine]:
         yield engine
 
     monkeypatch.setattr(md, "lammps_client", client)
@@ -97,7 +116,7 @@ def engine(monkeypatch):
 
 
 @pytest.fixture
-def spec(toy, tmp_path):
+def spec(toy: dict[str, Any], tmp_path: Path) -> MdSpec:
     models = (tmp_path / "m0.pb", tmp_path / "m1.pb")
     for model in models:
         model.write_text(model.name)
@@ -105,23 +124,25 @@ def spec(toy, tmp_path):
 
 
 @pytest.fixture
-def start():
+def start() -> Frames:
     positions = np.array([[[0.1, 0.2, 0.3], [2.6, 2.7, -2.2]]])
     return Frames(np.array([29, 79]), positions, CELL_A * np.eye(3)[None])
 
 
 @pytest.fixture
-def workdir(tmp_path):
+def workdir(tmp_path: Path) -> Path:
     return tmp_path / "run"
 
 
-def expected_positions(start, steps):
+def expected_positions(start: Frames, steps: Any) -> NDArray[np.float64]:
     moved = np.zeros((len(steps), 2, 3))
     moved[:, :, 0] = SPEED_A * np.asarray(steps)[:, None]
     return start.positions[0] + moved
 
 
-def test_a_calm_run_writes_every_planned_frame_once(engine, spec, start, workdir):
+def test_a_calm_run_writes_every_planned_frame_once(
+    spec: MdSpec, start: Frames, workdir: Path
+) -> None:
     result = md.run_md(spec, start, workdir=workdir)
 
     frames = md.read_md(workdir)
@@ -139,7 +160,9 @@ def test_a_calm_run_writes_every_planned_frame_once(engine, spec, start, workdir
     ]
 
 
-def test_a_living_child_runs_on_in_normal_mode_alone(engine, spec, start, workdir):
+def test_a_living_child_runs_on_in_normal_mode_alone(
+    engine: StraightLineEngine, spec: MdSpec, start: Frames, workdir: Path
+) -> None:
     md.run_md(spec, start, workdir=workdir / "normal")
     normal, engine.started_from = engine.started_from, []
     md.run_md(spec, start, workdir=workdir / "same", reproducible=True)
@@ -148,7 +171,9 @@ def test_a_living_child_runs_on_in_normal_mode_alone(engine, spec, start, workdi
     assert engine.started_from == ["start.npz", "segment-00000.npz", "segment-00001.npz"]
 
 
-def test_a_finished_run_needs_no_engine(engine, spec, start, workdir):
+def test_a_finished_run_needs_no_engine(
+    engine: StraightLineEngine, spec: MdSpec, start: Frames, workdir: Path
+) -> None:
     first = md.run_md(spec, start, workdir=workdir)
     engine.started_from = []
 
@@ -158,7 +183,9 @@ def test_a_finished_run_needs_no_engine(engine, spec, start, workdir):
     assert engine.started_from == []
 
 
-def test_after_a_crash_the_run_goes_on_behind_the_last_segment(engine, spec, start, workdir):
+def test_after_a_crash_the_run_goes_on_behind_the_last_segment(
+    engine: StraightLineEngine, spec: MdSpec, start: Frames, workdir: Path
+) -> None:
     engine.dies_at = 33
     with pytest.raises(ExplorationError, match="killed"):
         md.run_md(spec, start, workdir=workdir)
@@ -172,7 +199,9 @@ def test_after_a_crash_the_run_goes_on_behind_the_last_segment(engine, spec, sta
     np.testing.assert_allclose(frames.positions, expected_positions(start, frames.steps))
 
 
-def test_a_damaged_segment_is_named_and_redone_with_all_behind_it(engine, spec, start, workdir):
+def test_a_damaged_segment_is_named_and_redone_with_all_behind_it(
+    engine: StraightLineEngine, spec: MdSpec, start: Frames, workdir: Path
+) -> None:
     md.run_md(spec, start, workdir=workdir)
     before = md.read_md(workdir)
     (workdir / "segment-00001.npz").write_bytes(b"PK broken")
@@ -188,7 +217,9 @@ def test_a_damaged_segment_is_named_and_redone_with_all_behind_it(engine, spec, 
     np.testing.assert_allclose(md.read_md(workdir).positions, before.positions)
 
 
-def test_atoms_too_close_end_the_run_before_that_frame(engine, spec, start, workdir):
+def test_atoms_too_close_end_the_run_before_that_frame(
+    engine: StraightLineEngine, spec: MdSpec, start: Frames, workdir: Path
+) -> None:
     engine.touch_at = 30
 
     result = md.run_md(spec, start, workdir=workdir)
@@ -200,7 +231,9 @@ def test_atoms_too_close_end_the_run_before_that_frame(engine, spec, start, work
     assert md.run_md(spec, start, workdir=workdir) == result
 
 
-def test_a_halt_of_the_engine_is_a_blow_up(engine, spec, start, workdir):
+def test_a_halt_of_the_engine_is_a_blow_up(
+    engine: StraightLineEngine, spec: MdSpec, start: Frames, workdir: Path
+) -> None:
     engine.halts_at = 28
 
     result = md.run_md(spec, start, workdir=workdir)
@@ -208,7 +241,9 @@ def test_a_halt_of_the_engine_is_a_blow_up(engine, spec, start, workdir):
     assert result == md.MdResult(11, 6, "blow-up", "9999 K (limit 3000 K) at 0.056 ps", 28, 0)
 
 
-def test_lost_atoms_are_a_blow_up_with_the_frames_before(engine, spec, start, workdir):
+def test_lost_atoms_are_a_blow_up_with_the_frames_before(
+    engine: StraightLineEngine, spec: MdSpec, start: Frames, workdir: Path
+) -> None:
     engine.fails_at = 33
 
     result = md.run_md(spec, start, workdir=workdir)
@@ -217,7 +252,9 @@ def test_lost_atoms_are_a_blow_up_with_the_frames_before(engine, spec, start, wo
     assert result.reason == "Lost atoms: original 2 current 1, last frame at 0.06 ps"
 
 
-def test_a_message_that_is_no_physics_is_an_error(engine, spec, start, workdir):
+def test_a_message_that_is_no_physics_is_an_error(
+    engine: StraightLineEngine, spec: MdSpec, start: Frames, workdir: Path
+) -> None:
     engine.fails_at = 10
     engine.message = "Unknown command: fixx"
 
@@ -225,22 +262,24 @@ def test_a_message_that_is_no_physics_is_an_error(engine, spec, start, workdir):
         md.run_md(spec, start, workdir=workdir)
 
 
-def test_a_missing_frame_in_a_calm_run_is_an_error(engine, spec, start, workdir):
+def test_a_missing_frame_in_a_calm_run_is_an_error(
+    engine: StraightLineEngine, spec: MdSpec, start: Frames, workdir: Path
+) -> None:
     engine.loses_frame = 15
 
     with pytest.raises(ExplorationError, match="steps 0 to 20 gave 4 frames instead of 5"):
         md.run_md(spec, start, workdir=workdir)
 
 
-def test_one_model_has_no_deviation(engine, spec, start, workdir):
+def test_one_model_has_no_deviation(spec: MdSpec, start: Frames, workdir: Path) -> None:
     md.run_md(replace(spec, models=spec.models[:1]), start, workdir=workdir)
 
     assert np.isnan(md.read_md(workdir).atom_deviation).all()
 
 
 def test_progress_is_reported_in_steps_during_and_after_each_segment(
-    engine, spec, start, workdir
-):
+    spec: MdSpec, start: Frames, workdir: Path
+) -> None:
     seen = []
 
     md.run_md(spec, start, workdir=workdir, on_progress=seen.append)
@@ -248,33 +287,36 @@ def test_progress_is_reported_in_steps_during_and_after_each_segment(
     assert seen == [19, 20, 39, 40, 51, 52]
 
 
-def test_a_folder_of_another_run_is_refused(engine, spec, start, workdir):
+def test_a_folder_of_another_run_is_refused(spec: MdSpec, start: Frames, workdir: Path) -> None:
     md.run_md(spec, start, workdir=workdir)
 
     with pytest.raises(StoreError, match="holds another run"):
         md.run_md(replace(spec, seed=4), start, workdir=workdir)
 
 
-def test_a_run_is_known_again_after_its_models_moved(engine, spec, start, workdir, tmp_path):
+def test_a_run_is_known_again_after_its_models_moved(
+    spec: MdSpec, start: Frames, workdir: Path, tmp_path: Path
+) -> None:
     first = md.run_md(spec, start, workdir=workdir)
-    moved = []
-    for model in ("m0.pb", "m1.pb"):
-        moved.append(str((tmp_path / model).rename(tmp_path / f"moved-{model}")))
+    moved = [
+        str((tmp_path / model).rename(tmp_path / f"moved-{model}"))
+        for model in ("m0.pb", "m1.pb")
+    ]
 
     assert md.run_md(replace(spec, models=tuple(moved)), start, workdir=workdir) == first
 
 
-def test_a_missing_model_is_named(engine, spec, start, workdir):
+def test_a_missing_model_is_named(spec: MdSpec, start: Frames, workdir: Path) -> None:
     with pytest.raises(ExplorationError, match=r"no model file .*absent\.pb"):
         md.run_md(replace(spec, models=("absent.pb",)), start, workdir=workdir)
 
 
-def test_reading_a_folder_without_segments_is_refused(tmp_path):
+def test_reading_a_folder_without_segments_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="no finished MD segment"):
         md.read_md(tmp_path)
 
 
-def test_the_folder_tells_what_was_run(engine, spec, start, workdir):
+def test_the_folder_tells_what_was_run(spec: MdSpec, start: Frames, workdir: Path) -> None:
     md.run_md(spec, start, workdir=workdir)
 
     written = json.loads((workdir / "spec.json").read_text())["spec"]

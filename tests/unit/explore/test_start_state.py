@@ -17,7 +17,9 @@ CELLS = {
 
 
 @pytest.mark.parametrize("cell", CELLS.values(), ids=CELLS)
-def test_the_rotated_box_is_lower_triangular_and_turns_back_into_the_cell(cell):
+def test_the_rotated_box_is_lower_triangular_and_turns_back_into_the_cell(
+    cell: list[list[float]],
+) -> None:
     box, rotation = rotated_box(np.array(cell))
 
     np.testing.assert_allclose(box @ rotation, cell, atol=1e-14)
@@ -26,7 +28,7 @@ def test_the_rotated_box_is_lower_triangular_and_turns_back_into_the_cell(cell):
     assert (np.diag(box) > 0).all()
 
 
-def test_positions_outside_the_cell_are_wrapped_and_counted():
+def test_positions_outside_the_cell_are_wrapped_and_counted() -> None:
     cell = np.array(CELLS["triclinic"])
     fractions = np.array([[0.25, 0.5, 0.75], [-1.75, 2.5, 0.25]])
     start = Frames(np.array([3, 16]), (fractions @ cell)[None], cell[None])
@@ -40,7 +42,7 @@ def test_positions_outside_the_cell_are_wrapped_and_counted():
     np.testing.assert_allclose(state["x"], expected, atol=1e-12)
 
 
-def test_velocities_have_the_temperature_exactly_and_no_net_momentum():
+def test_velocities_have_the_temperature_exactly_and_no_net_momentum() -> None:
     numbers = np.array([3] * 30 + [16] * 20)
     masses = atomic_masses[numbers][:, None]
 
@@ -51,7 +53,7 @@ def test_velocities_have_the_temperature_exactly_and_no_net_momentum():
     np.testing.assert_allclose((masses * velocities).sum(axis=0), 0.0, atol=1e-10)
 
 
-def test_light_and_heavy_atoms_share_the_energy_equally():
+def test_light_and_heavy_atoms_share_the_energy_equally() -> None:
     numbers = np.array([3] * 4000 + [82] * 4000)
     masses = atomic_masses[numbers][:, None]
 
@@ -60,7 +62,7 @@ def test_light_and_heavy_atoms_share_the_energy_equally():
     assert energy[:4000].mean() / energy[4000:].mean() == pytest.approx(1.0, abs=0.05)
 
 
-def test_the_seed_decides_the_velocities():
+def test_the_seed_decides_the_velocities() -> None:
     numbers = np.array([3, 16, 16])
 
     first, again, other = (thermal_velocities(numbers, 300.0, seed=s) for s in (1, 1, 2))
@@ -69,18 +71,18 @@ def test_the_seed_decides_the_velocities():
     assert not np.allclose(first, other)
 
 
-def test_a_single_atom_rests():
+def test_a_single_atom_rests() -> None:
     assert (thermal_velocities(np.array([3]), 300.0, seed=1) == 0.0).all()
 
 
-def test_more_than_one_start_frame_is_refused():
+def test_more_than_one_start_frame_is_refused() -> None:
     frames = Frames(np.array([3]), np.zeros((2, 1, 3)), np.array([np.eye(3)] * 2))
 
     with pytest.raises(StructureError, match="one configuration, got 2"):
         start_state(frames, ("Li",), temperature_K=300.0, seed=1)
 
 
-def test_an_element_outside_the_type_map_is_named():
+def test_an_element_outside_the_type_map_is_named() -> None:
     frames = Frames(np.array([3, 11]), np.zeros((1, 2, 3)), np.eye(3)[None])
 
     with pytest.raises(StructureError, match="elements Na are not in the type map Li, S"):

@@ -65,7 +65,7 @@ class Pretender:
         return {"file": f"work/structure/{unit.key}/system.npz", "numbers": [3, 17]}
 
     def _start(self, unit: Unit) -> dict[str, Any]:
-        return {"file": f"work/start/{unit.key}/frames.npz", "n_frames": 24}
+        return {"file": f"work/start/{unit.key}/frames.npz", "n_frames": 24, "frame_keys": [f"{unit.key}{i}" for i in range(24)]}
 
     def _label(self, unit: Unit) -> dict[str, Any]:
         return {"n": len(unit.payload["indices"])}
@@ -84,7 +84,7 @@ class Pretender:
         return {"n_frames": 21, "end": "complete"}
 
     def _probe(self, unit: Unit) -> dict[str, Any]:
-        return {"file": f"work/probe/{unit.key}/f.npz", "n_frames": 6, "places": [3, 7]}
+        return {"file": f"work/probe/{unit.key}/f.npz", "n_frames": 6, "places": [3, 7], "frame_keys": list("abcdef")}
 
     def _select(self, unit: Unit) -> dict[str, Any]:
         accurate = self.accurate[min(unit.generation, len(self.accurate) - 1)]
@@ -93,6 +93,7 @@ class Pretender:
             "file": f"work/select/{unit.key}/f.npz",
             "n_picks": picks,
             "n_checks": 2,
+            "frame_keys": [f"{unit.generation}-{i}" for i in range(picks + 2)],
             "n_planned": 42,
             "accurate": accurate,
             "candidate": 1.0 - accurate,
@@ -200,6 +201,32 @@ def test_other_trust_levels_select_again_without_md() -> None:
 
     assert [unit.kind for unit in plan.ready] == ["select"]
     assert plan.ready[0].payload["levels"] == [0.1, 4.0]
+
+
+def test_frames_selected_again_by_other_levels_are_not_labelled_again() -> None:
+    first = Pretender(toy(label__batch_size=1), accurate=[0.2])
+    first.run()
+    levels = {"low_eV_A": 0.1, "high_eV_A": 4.0}
+    second = Pretender(toy(label__batch_size=1, select__trust=levels), accurate=[0.2])
+    second.results, second.decisions = dict(first.results), dict(first.decisions)
+
+    second.run()
+
+    assert {unit.kind for unit in second.done} == {"select", "diffusion"}
+
+
+def test_labels_of_another_selection_are_trained_on() -> None:
+    first = Pretender(toy(), accurate=[0.2])
+    first.run()
+    second = Pretender(toy(select__max_labels=3), accurate=[0.2])
+    second.results, second.decisions = dict(first.results), dict(first.decisions)
+    second._select = lambda unit: {**first._select(unit), "frame_keys": list("uvwxyz!")}  # type: ignore[method-assign]
+
+    second.run()
+
+    labelled = {u.key for u in second.kinds("label")}
+    trained = {key for u in second.kinds("dataset") for _, key, _ in u.payload["sources"]}
+    assert labelled & trained
 
 
 def test_automatic_trust_levels_follow_the_training_error() -> None:

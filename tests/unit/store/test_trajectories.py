@@ -47,14 +47,18 @@ def arrays(run: int, n_frames: int) -> dict[str, np.ndarray]:
     }
 
 
+def key(run: int) -> str:
+    return f"{run + 1:016x}"
+
+
 def publish(run_dir: Path, run: int, n_frames: int) -> None:
-    write_run(run_dir, GROUP.path, run, arrays=arrays(run, n_frames))
+    write_run(run_dir, GROUP.path, run, key=key(run), arrays=arrays(run, n_frames))
 
 
 def test_a_run_is_read_back_without_its_padding(tmp_path: Path) -> None:
     allocate(tmp_path, GROUP)
     publish(tmp_path, 1, 25)
-    commit_runs(tmp_path, GROUP.path, {1: 25})
+    commit_runs(tmp_path, GROUP.path, {1: (key(1), 25)})
 
     runs, damaged = read_runs(tmp_path, GROUP.path)
 
@@ -79,7 +83,7 @@ def test_runs_written_by_many_processes_at_once_are_all_there(tmp_path: Path) ->
     context = multiprocessing.get_context("spawn")
     with context.Pool(2) as pool:
         pool.starmap(publish, [(tmp_path, run, 40) for run in range(8)])
-    commit_runs(tmp_path, group.path, dict.fromkeys(range(8), 40))
+    commit_runs(tmp_path, group.path, {run: (key(run), 40) for run in range(8)})
 
     runs, damaged = read_runs(tmp_path, group.path)
 
@@ -97,14 +101,14 @@ def test_one_run_is_one_file_per_array(tmp_path: Path) -> None:
     publish(tmp_path, 0, 40)
 
     new = [p for p in set((tmp_path / STORE_NAME).rglob("*")) - before if p.is_file()]
-    assert len(new) == 3
+    assert len(new) == 4
 
 
 def test_a_damaged_shard_is_named_and_the_rest_is_used(tmp_path: Path) -> None:
     allocate(tmp_path, GROUP)
     for run in range(3):
         publish(tmp_path, run, 40)
-    commit_runs(tmp_path, GROUP.path, {0: 40, 1: 40, 2: 40})
+    commit_runs(tmp_path, GROUP.path, {run: (key(run), 40) for run in range(3)})
     shard = tmp_path / STORE_NAME / GROUP.path / "positions/c/1/0/0/0"
     content = bytearray(shard.read_bytes())
     content[100:140] = bytes(40)
@@ -120,7 +124,7 @@ def test_a_damaged_shard_is_named_and_the_rest_is_used(tmp_path: Path) -> None:
 def test_a_missing_shard_is_named_too(tmp_path: Path) -> None:
     allocate(tmp_path, GROUP)
     publish(tmp_path, 0, 40)
-    commit_runs(tmp_path, GROUP.path, {0: 40})
+    commit_runs(tmp_path, GROUP.path, {0: (key(0), 40)})
     (tmp_path / STORE_NAME / GROUP.path / "positions/c/0/0/0/0").unlink()
 
     runs, damaged = read_runs(tmp_path, GROUP.path)
@@ -137,7 +141,7 @@ def test_a_group_that_was_only_half_made_is_made_again(tmp_path: Path) -> None:
             file.unlink()
 
     allocate(tmp_path, GROUP)
-    commit_runs(tmp_path, GROUP.path, {0: 40})
+    commit_runs(tmp_path, GROUP.path, {0: (key(0), 40)})
 
     assert len(read_runs(tmp_path, GROUP.path)[0]) == 1
 
@@ -145,7 +149,7 @@ def test_a_group_that_was_only_half_made_is_made_again(tmp_path: Path) -> None:
 def test_plain_xarray_opens_the_store_with_units_and_dimensions(tmp_path: Path) -> None:
     allocate(tmp_path, GROUP)
     publish(tmp_path, 0, 40)
-    commit_runs(tmp_path, GROUP.path, {0: 40})
+    commit_runs(tmp_path, GROUP.path, {0: (key(0), 40)})
     seal(tmp_path)
 
     with warnings.catch_warnings():
@@ -178,7 +182,7 @@ def test_a_group_added_after_the_seal_is_seen(tmp_path: Path) -> None:
 def test_verdicts_and_scalars_are_read_back(tmp_path: Path) -> None:
     allocate(tmp_path, GROUP)
     publish(tmp_path, 2, 30)
-    commit_runs(tmp_path, GROUP.path, {2: 30})
+    commit_runs(tmp_path, GROUP.path, {2: (key(2), 30)})
     verdict = np.full((3, 40), -1, dtype=np.int8)
     verdict[2, :30] = 1
     table = {"verdict": {"levels_eV_A": [0.1, 0.2]}, "reason": {"table": ["none"]}}
@@ -196,3 +200,54 @@ def test_a_group_that_is_not_there_is_named(tmp_path: Path) -> None:
 
     with pytest.raises(StoreError, match="no group 'explore/001/salt'"):
         read_runs(tmp_path, "explore/001/salt")
+
+
+def test_a_group_grows_by_runs_and_keeps_what_it_has(tmp_path: Path) -> None:
+    allocate(tmp_path, GROUP)
+    publish(tmp_path, 0, 40)
+    commit_runs(tmp_path, GROUP.path, {0: (key(0), 40)})
+    larger = replace(
+        GROUP,
+        temperatures_K=(300.0, 600.0, 900.0, 1200.0),
+        pressures_GPa=(0.0,) * 4,
+        replicas=(0,) * 4,
+        seeds=(1, 2, 3, 4),
+        equilibration_ps=0.2,
+    )
+
+    allocate(tmp_path, larger)
+    write_run(tmp_path, GROUP.path, 3, key=key(3), arrays=arrays(3, 40))
+    commit_runs(tmp_path, GROUP.path, {0: (key(0), 40), 3: (key(3), 40)})
+
+    runs, damaged = read_runs(tmp_path, GROUP.path)
+    assert damaged == []
+    assert [(run.run, run.temperature_K) for run in runs] == [(0, 300.0), (3, 1200.0)]
+    assert runs[0].is_equilibration.sum() == 10
+
+
+def test_a_group_of_another_length_is_set_aside_and_taken_back(tmp_path: Path) -> None:
+    allocate(tmp_path, GROUP)
+    publish(tmp_path, 0, 40)
+    longer = replace(GROUP, n_frames=80)
+
+    allocate(tmp_path, longer)
+    write_run(tmp_path, GROUP.path, 0, key=key(9), arrays=arrays(9, 80))
+    overwritten = commit_runs(tmp_path, GROUP.path, {0: (key(9), 80)})
+    n_longer = [len(run.frames) for run in read_runs(tmp_path, GROUP.path)[0]]
+    allocate(tmp_path, GROUP)
+    commit_runs(tmp_path, GROUP.path, {0: (key(0), 40)})
+
+    assert overwritten == []
+    assert n_longer == [80]
+    assert [len(run.frames) for run in read_runs(tmp_path, GROUP.path)[0]] == [40]
+
+
+def test_a_run_that_another_unit_has_overwritten_is_found_out(tmp_path: Path) -> None:
+    allocate(tmp_path, GROUP)
+    publish(tmp_path, 0, 40)
+    write_run(tmp_path, GROUP.path, 0, key=key(7), arrays=arrays(7, 40))
+
+    overwritten = commit_runs(tmp_path, GROUP.path, {0: (key(0), 40)})
+
+    assert overwritten == [key(0)]
+    assert read_runs(tmp_path, GROUP.path)[0] == []

@@ -14,6 +14,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from ase.build import bulk
@@ -24,7 +25,7 @@ N_STEPS = 12_000
 N_FRAMES = 300
 
 
-def write_data(folder):
+def write_data(folder: Path) -> None:
     """Rattled and strained 32-atom cells with energies, forces and virials."""
     rng = np.random.default_rng(1)
     base = bulk("Cu", "fcc", a=3.74, cubic=True)
@@ -53,7 +54,7 @@ def write_data(folder):
     np.savetxt(folder / "type.raw", types, fmt="%d")
 
 
-def training_input(seed):
+def training_input(seed: int) -> dict[str, Any]:
     """Input of ``dp train``: float64, so that energies can be compared closely."""
     network = {"seed": seed, "precision": "float64"}
     return {
@@ -91,7 +92,7 @@ def training_input(seed):
     }
 
 
-def main():
+def main() -> None:
     """Write data, train, freeze and pack two models."""
     root = Path(sys.argv[1])
     write_data(root / "data")
