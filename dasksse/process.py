@@ -11,13 +11,13 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from dasksse.errors import ExternalProgramError, ProgramMissingError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
 LOG_TAIL_LINES = 20
 
@@ -41,8 +41,8 @@ _NOT_FOUND = 127
 
 _NOISE = re.compile(
     r"libcudart|implib-gen|TF-TRT|cuInit|CUDA driver|oneDNN|cudart_stub|computation_placer"
-    r"|Unable to register cu|rebuild TensorFlow|MLIR|NUMA node|absl::InitializeLog|WARNING:tensorflow"
-    r"|Instructions for updating|tensorflow/core/platform/cpu_feature_guard"
+    r"|Unable to register cu|rebuild TensorFlow|MLIR|NUMA node|absl::InitializeLog"
+    r"|WARNING:tensorflow|Instructions for updating|tensorflow/core/platform/cpu_feature_guard"
 )
 """Lines that engines print on every CPU machine and that mean nothing there."""
 

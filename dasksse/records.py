@@ -103,7 +103,7 @@ class Frames:
         chosen = np.asarray(index, dtype=int)
         return Frames(self.numbers, self.positions[chosen], self.cells[chosen])
 
-    def keys(self) -> list[str]:
+    def content_keys(self) -> list[str]:
         """Content key of each frame: equal configurations share it."""
         rounded = np.round(self.positions, 6) + 0.0
         cells = np.round(self.cells, 6) + 0.0

@@ -25,18 +25,20 @@ _COLUMNS = {
 
 def command(arguments: argparse.Namespace) -> int:
     """Evaluate models and print a table; write JSON when asked."""
-    from dasksse.train import evaluate_report, read_labels
+    from dasksse.train import evaluate_report, model_type_map, read_labels
 
     for path in [*arguments.models, arguments.data]:
         if not path.exists():
             msg = f"{path}: no such file or folder"
             raise ConfigError(msg)
-    type_map = None if arguments.type_map is None else arguments.type_map.split(",")
-    data = read_labels(arguments.data, type_map=type_map)
     with tempfile.TemporaryDirectory(prefix="dasksse-evaluate-") as scratch:
+        known = model_type_map(arguments.models[0], workdir=Path(scratch))
+        # data without type_map.raw have the types of the models
+        type_map = known if arguments.type_map is None else arguments.type_map.split(",")
         values = evaluate_report(
-            [path.absolute() for path in arguments.models],
-            data,
+            arguments.models,
+            read_labels(arguments.data, type_map=type_map),
+            type_map=known,
             workdir=Path(scratch),
             threads=int(os.environ.get("OMP_NUM_THREADS", "1")),
         )

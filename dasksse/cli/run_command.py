@@ -56,7 +56,7 @@ def _interrupt(signum: int, frame: object) -> None:  # noqa: ARG001 - signal han
     raise KeyboardInterrupt
 
 
-def _drive(  # noqa: PLR0913 - one private call
+def _drive(
     console: Console,
     loaded: LoadedConfig,
     engine: RegistrySection,

@@ -1,0 +1,3 @@
+"""Configuration: schema, loading, messages, presets."""
+
+from __future__ import annotations

@@ -58,24 +58,22 @@ def _sentence(item: Any, model: type[BaseModel] | None) -> str:  # noqa: ANN401 
     context = dict(item.get("ctx", {}))
     found = _show(item["input"])
     kind = item["type"]
+    limits = _range(context)
+    allowed = f"allowed: {limits}" if limits else item["msg"]
     if kind == "extra_forbidden":
         keys = _allowed_keys(model, item["loc"]) if model is not None else []
         hint = nearest(str(item["loc"][-1]), keys)
         return f"unknown key{hint} (allowed here: {', '.join(keys)})"
     if kind == "missing":
         return "this key is required"
-    if kind == "literal_error":
-        return f"found {found}, allowed: {context['expected']}" + nearest(
-            str(item["input"]), str(context["expected"]).replace("'", "").split(", ")
-        )
-    if kind == "too_short":
-        return f"found {found}, allowed: at least {context['min_length']}"
     if kind == "value_error":
         return str(context.get("error", item["msg"]))
-    limits = _range(context)
-    if limits:
-        return f"found {found}, allowed: {limits}"
-    return f"found {found}: {item['msg']}"
+    if kind == "literal_error":
+        names = str(context["expected"]).replace("'", "").replace(" or ", ", ").split(", ")
+        allowed = f"allowed: {context['expected']}{nearest(str(item['input']), names)}"
+    elif kind == "too_short":
+        allowed = f"allowed: at least {context['min_length']}"
+    return f"found {found}, {allowed}"
 
 
 def describe_validation(

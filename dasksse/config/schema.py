@@ -93,8 +93,8 @@ class SystemSection(Section):
 
     name: Name = Field(description="Name of the system in plots, store and schedule.")
     structure: str = Field(
-        description="File (CIF, POSCAR, extxyz ...), relative to the config file, or a Materials "
-        "Project id such as mp-696138 (needs the mp-api package and MP_API_KEY)."
+        description="File (CIF, POSCAR, extxyz ...), relative to the config file, or a "
+        "Materials Project id such as mp-696138 (needs the mp-api package and MP_API_KEY)."
     )
     ordering: OrderingSection | None = Field(
         default=None, description="Needed when the structure has partial occupancies."
@@ -503,7 +503,8 @@ class RunConfig(Section):
             msg = f"type_map: elements must differ, found {list(self.type_map)}"
             raise ValueError(msg)
         if self.mobile_species not in self.type_map:
-            msg = f"mobile_species: {self.mobile_species} is not in type_map {list(self.type_map)}"
+            known = list(self.type_map)
+            msg = f"mobile_species: {self.mobile_species} is not in type_map {known}"
             raise ValueError(msg)
         used: list[tuple[str, tuple[str, ...]]] = [("start.systems", self.start.systems)]
         used += [

@@ -12,6 +12,8 @@ from dasksse.records import Failed
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from distributed import SpecCluster
+
     from dasksse.records import Outcome, Unit
 
 TAGS = ("TRAIN", "MD", "LABEL", "REDUCE")
@@ -40,7 +42,12 @@ class DaskRunner:
     """
 
     def __init__(
-        self, cluster: Any, run_dir: Path, *, threads: int = 1, reproducible: bool = False
+        self,
+        cluster: SpecCluster,
+        run_dir: Path,
+        *,
+        threads: int = 1,
+        reproducible: bool = False,
     ) -> None:
         from distributed import Client
 

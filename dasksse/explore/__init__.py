@@ -5,7 +5,7 @@ from __future__ import annotations
 from dasksse.explore.deviation import deviation_scalars
 from dasksse.explore.integrity import Framework, FrameworkState
 from dasksse.explore.lammps_client import close_clients
-from dasksse.explore.md import MdFrames, MdResult, MdSpec, read_md, run_md
+from dasksse.explore.md import MdFrames, MdResult, MdSpec, read_md, read_md_segments, run_md
 
 __all__ = [
     "Framework",
@@ -16,5 +16,6 @@ __all__ = [
     "close_clients",
     "deviation_scalars",
     "read_md",
+    "read_md_segments",
     "run_md",
 ]

@@ -35,7 +35,7 @@ def is_blow_up_message(message: str) -> bool:
 
 def at_time(step: float, spec: MdSpec) -> str:
     """``at 0.52 ps``."""
-    return f"at {step * spec.timestep_fs / FS_PER_PS:.4g} ps"
+    return f"at {step * spec.timestep_fs / FS_PER_PS:.6g} ps"
 
 
 def describe_halt(facts: Mapping[str, float], spec: MdSpec, volume_A3: float) -> str:

@@ -44,24 +44,28 @@ from dasksse.explore.md_spec import MdResult, MdSpec
 from dasksse.explore.segments import (
     END_STATE,
     MdFrames,
-    Segment,
+    SegmentEnd,
     assemble_frames,
     parse_dump,
     parse_thermo,
+    read_segment,
     read_state,
     write_arrays,
+    write_segment,
 )
 from dasksse.explore.start_state import rotated_box, start_state
 from dasksse.records import content_key, file_digest
 from dasksse.store.folders import read_json, write_json
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import numpy as np
     from numpy.typing import NDArray
 
     from dasksse.records import Frames, Progress
 
-__all__ = ["MdFrames", "MdResult", "MdSpec", "read_md", "run_md"]
+__all__ = ["MdFrames", "MdResult", "MdSpec", "read_md", "read_md_segments", "run_md"]
 
 _SPEC_FILE = "spec.json"
 _START_FILE = "start.npz"
@@ -134,7 +138,7 @@ def run_md(
     ProgramMissingError
         When LAMMPS or the DeePMD plugin is not installed.
     """
-    run = _open_run(spec, start, workdir)
+    run = _open_run(spec, start, workdir.absolute())
     segments = _finished_segments(run)
     if not segments or not segments[-1].end:
         setup = EngineSetup(
@@ -153,7 +157,7 @@ def run_md(
     last = segments[-1]
     return MdResult(
         n_frames_planned=spec.n_frames_planned,
-        n_frames=sum(len(segment.frames) for segment in segments),
+        n_frames=sum(segment.n_frames for segment in segments),
         end="complete" if last.end == "complete" else "blow-up",
         reason=last.reason,
         steps_done=last.last_step,
@@ -161,8 +165,8 @@ def run_md(
     )
 
 
-def read_md(workdir: Path) -> MdFrames:
-    """Frames of all finished segments of a run, joined.
+def read_md_segments(workdir: Path) -> Iterator[MdFrames]:
+    """Frames of the finished segments of a run, one segment after the other.
 
     Parameters
     ----------
@@ -174,13 +178,21 @@ def read_md(workdir: Path) -> MdFrames:
     StoreError
         When there is no finished segment, or one is damaged.
     """
-    parts: list[MdFrames] = []
-    while (path := _segment_file(workdir, len(parts))).exists():
-        parts.append(Segment.load(path).frames)
-    if not parts:
+    index = 0
+    while (path := _segment_file(workdir, index)).exists():
+        yield read_segment(path)[1]
+        index += 1
+    if index == 0:
         msg = f"no finished MD segment in {workdir}"
         raise StoreError(msg)
-    return MdFrames.join(parts)
+
+
+def read_md(workdir: Path) -> MdFrames:
+    """Frames of all finished segments of a run, joined.
+
+    Parameters and errors as :func:`read_md_segments`, which needs less memory for long runs.
+    """
+    return MdFrames.join(list(read_md_segments(workdir)))
 
 
 def _open_run(spec: MdSpec, start: Frames, workdir: Path) -> _Run:
@@ -212,12 +224,12 @@ def _run_key(spec: MdSpec, start: Frames, workdir: Path) -> str:
     return content_key(named, start.numbers, start.positions, start.cells)
 
 
-def _finished_segments(run: _Run) -> list[Segment]:
+def _finished_segments(run: _Run) -> list[SegmentEnd]:
     """Good segments from the start on; a damaged one and all behind it are removed."""
-    segments: list[Segment] = []
+    segments: list[SegmentEnd] = []
     while (path := _segment_file(run.workdir, len(segments))).exists():
         try:
-            segments.append(Segment.load(path))
+            segments.append(read_segment(path)[0])
         except StoreError as error:
             warnings.warn(
                 f"{error}; the run is redone from there", RuntimeWarning, stacklevel=3
@@ -242,23 +254,21 @@ def _add_repeated_steps(workdir: Path, steps: int) -> None:
         write_json(workdir / _REPEATED_FILE, _steps_repeated(workdir) + steps)
 
 
-def _clear_raw(run: _Run) -> None:
-    """Empty the engine's folder; what a crash left there counts as steps to repeat."""
-    log = run.raw / "segment.log"
-    if log.exists():
-        steps = parse_thermo(log.read_text(errors="replace")).keys()
-        _add_repeated_steps(run.workdir, max(steps, default=0) - min(steps, default=0))
+def _clear_raw(run: _Run, first: int) -> None:
+    """Empty the raw folder; steps beyond ``first`` in its log were lost in a crash."""
+    steps = parse_thermo(_text(run.raw / "segment.log")).keys()
+    _add_repeated_steps(run.workdir, max(max(steps, default=0) - first, 0))
     shutil.rmtree(run.raw, ignore_errors=True)
     run.raw.mkdir()
 
 
 def _run_segment(
     run: _Run, client: LammpsClient, index: int, *, goes_on: bool, on_progress: Progress | None
-) -> Segment:
+) -> SegmentEnd:
     """Run one segment, judge its frames, and write its file."""
     spec = run.spec
     first, last = run.bounds(index)
-    _clear_raw(run)
+    _clear_raw(run, first)
     dump_file, log_file = run.raw / "segment.dump", run.raw / "segment.log"
     state_file = run.raw / "state.npz"
     commands = [] if goes_on else start_commands(spec, volume_A3=run.volume_A3)
@@ -292,34 +302,36 @@ def _run_segment(
             and step % spec.frame_interval_steps == 0
         ),
     )
-    segment = _judge(run, index, frames, facts, failure)
-    state = read_state(state_file) if not segment.end else {}
-    segment.save(_segment_file(run.workdir, index), state)
+    end = _judge(run, index, frames, facts, failure)
+    state = {} if end.end else read_state(state_file)
+    write_segment(_segment_file(run.workdir, index), end, frames.first(end.n_frames), state)
     shutil.rmtree(run.raw)
-    return segment
+    return end
 
 
 def _judge(
     run: _Run, index: int, frames: MdFrames, facts: dict[str, Any], failure: str
-) -> Segment:
-    """Segment from its frames: cut at the first bad one, ended, or to be followed by more."""
+) -> SegmentEnd:
+    """Tell how a segment ended: at its first bad frame, broken off, or as planned."""
     spec = run.spec
     first, last = run.bounds(index)
+    n_frames = len(frames)
     if bad := first_bad_frame(frames, run.numbers, spec, run.volume_A3):
         n_good, reason = bad
-        return Segment(int(frames.steps[n_good]), "blow-up", reason, frames.first(n_good))
+        return SegmentEnd(int(frames.steps[n_good]), n_good, "blow-up", reason)
     if failure:
-        step = int(frames.steps[-1]) if len(frames) else first
-        return Segment(step, "blow-up", f"{failure}, last frame {at_time(step, spec)}", frames)
+        step = int(frames.steps[-1]) if n_frames else first
+        reason = f"{failure}, last frame {at_time(step, spec)}"
+        return SegmentEnd(step, n_frames, "blow-up", reason)
     if facts["step"] < last:
         reason = describe_halt(facts, spec, run.volume_A3)
-        return Segment(facts["step"], "blow-up", reason, frames)
+        return SegmentEnd(facts["step"], n_frames, "blow-up", reason)
     interval = spec.frame_interval_steps
     expected = last // interval - first // interval + (index == 0)
-    if len(frames) != expected:
-        msg = f"steps {first} to {last} gave {len(frames)} frames instead of {expected}"
+    if n_frames != expected:
+        msg = f"steps {first} to {last} gave {n_frames} frames instead of {expected}"
         raise ExplorationError(NAME, 0, str(run.workdir), msg)
-    return Segment(last, "complete" if last == spec.n_steps else "", "", frames)
+    return SegmentEnd(last, n_frames, "complete" if last == spec.n_steps else "")
 
 
 def _text(path: Path) -> str:

@@ -6,7 +6,7 @@ import json
 import os
 import zipfile
 import zlib
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
@@ -26,7 +26,15 @@ END_STATE = "state_"
 
 _N_THERMO = len(THERMO_COLUMNS.split())
 _N_DUMP = len(DUMP_COLUMNS.split())
-_UNREADABLE = (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error)
+_UNREADABLE = (
+    OSError,
+    EOFError,
+    ValueError,
+    KeyError,
+    TypeError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 @dataclass(frozen=True)
@@ -91,55 +99,57 @@ class MdFrames:
 
 
 @dataclass(frozen=True)
-class Segment:
-    """One finished stretch of a run.
+class SegmentEnd:
+    """How a finished stretch of a run ended; its frames stay on disk.
 
     Attributes
     ----------
     last_step
         Step at which it ended.
+    n_frames
+        Frames in it: those after the last segment's end, the first one's from step 0 on.
     end
         Empty when the run goes on, else how the run ended.
     reason
         Why a run blew up.
-    frames
-        Frames after the last segment's end (the first segment: from step 0).
     """
 
     last_step: int
-    end: Literal["", "complete", "blow-up"]
-    reason: str
-    frames: MdFrames
+    n_frames: int
+    end: Literal["", "complete", "blow-up"] = ""
+    reason: str = ""
 
-    def save(self, path: Path, state: Mapping[str, NDArray[Any]]) -> None:
-        """Write with the engine's state at the end; whole or absent, whatever dies when.
 
-        Raises
-        ------
-        StoreError
-            When the file cannot be written, such as on a full disk.
-        """
-        note = json.dumps([self.last_step, self.end, self.reason])
-        write_arrays(path, {"note": np.array(note), **self.frames.arrays(), **state})
+def write_segment(
+    path: Path, end: SegmentEnd, frames: MdFrames, state: Mapping[str, NDArray[Any]]
+) -> None:
+    """Write a segment with the engine's state at its end; whole or absent, whatever dies.
 
-    @classmethod
-    def load(cls, path: Path) -> Segment:
-        """Read what :meth:`save` wrote, every array of it.
+    Raises
+    ------
+    StoreError
+        When the file cannot be written, such as on a full disk.
+    """
+    note = np.array(json.dumps(asdict(end)))
+    write_arrays(path, {"note": note, **frames.arrays(), **state})
 
-        Raises
-        ------
-        StoreError
-            When the file is damaged.
-        """
-        try:
-            with np.load(path) as file:
-                arrays = dict(file)  # reads all: the archive's checksums find damage
-            last_step, end, reason = json.loads(str(arrays["note"]))
-            frames = MdFrames(*(arrays[field.name] for field in fields(MdFrames)))
-        except _UNREADABLE as error:
-            msg = f"{path} is damaged ({error})"
-            raise StoreError(msg) from error
-        return cls(last_step, end, reason, frames)
+
+def read_segment(path: Path) -> tuple[SegmentEnd, MdFrames]:
+    """Read what :func:`write_segment` wrote, every array of it.
+
+    Raises
+    ------
+    StoreError
+        When the file is damaged.
+    """
+    try:
+        with np.load(path) as file:
+            arrays = dict(file)  # reads all: the archive's checksums find damage
+        end = SegmentEnd(**json.loads(str(arrays["note"])))
+        return end, MdFrames(*(arrays[field.name] for field in fields(MdFrames)))
+    except _UNREADABLE as error:
+        msg = f"{path} is damaged ({error})"
+        raise StoreError(msg) from error
 
 
 def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:

@@ -96,10 +96,14 @@ def start_state(
     Raises
     ------
     StructureError
-        When ``start`` is not one frame, or has elements that are not in the type map.
+        When ``start`` is not one frame, has no volume, or has elements that are not in the
+        type map.
     """
     if len(start) != 1:
         msg = f"MD starts from one configuration, got {len(start)}"
+        raise StructureError(msg)
+    if not start.volumes_A3[0] > 0.0:
+        msg = f"the cell has no volume: {start.cells[0].tolist()}"
         raise StructureError(msg)
     symbols = [chemical_symbols[number] for number in start.numbers]
     unknown = sorted(set(symbols) - set(type_map))

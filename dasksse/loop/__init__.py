@@ -1,0 +1,3 @@
+"""The learning loop: plan, stages, driver, display."""
+
+from __future__ import annotations

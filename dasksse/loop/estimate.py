@@ -150,7 +150,7 @@ def _add_training(
     estimate.add("train", members, members * steps, core_s)
 
 
-def _add_md(  # noqa: PLR0913 - one private call
+def _add_md(
     estimate: Estimate,
     config: RunConfig,
     kind: str,

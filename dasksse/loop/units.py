@@ -1,19 +1,17 @@
-"""The units of a learning run: their payloads, keys and amounts of work."""
+"""Units that make structures, labels and models: payloads, keys and amounts of work."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dasksse.loop.walk import make_unit
 from dasksse.records import Json, Unit, content_key
-from dasksse.store.trajectories import TrajectoryGroup
-from dasksse.units import FS_PER_PS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from dasksse.config.schema import ProductionSection, RunConfig, ScheduleSection
+    from dasksse.config.schema import RunConfig
 
 
 def derived_seed(*parts: Json) -> int:
@@ -89,6 +87,19 @@ def start_unit(config: RunConfig, name: str, structure_file: str, n_frames: int)
     return make_unit("start", "REDUCE", "structures:start_set", payload)
 
 
+def start_unit_for(structure_file: str) -> Unit:
+    """A cheap real unit for a structure in a run folder: `dasksse doctor` sends it around."""
+    payload = {
+        "structure_file": structure_file,
+        "n_frames": 2,
+        "rattle_A": [0.01, 0.02],
+        "strain": 0.01,
+        "min_distance_A": 0.5,
+        "seed": 1,
+    }
+    return make_unit("start", "REDUCE", "structures:start_set", payload)
+
+
 def _label_settings(config: RunConfig) -> dict[str, Json]:
     return {
         "calculator": config.label.calculator.model_dump(mode="json"),
@@ -97,7 +108,7 @@ def _label_settings(config: RunConfig) -> dict[str, Json]:
     }
 
 
-def label_sources(  # noqa: PLR0913 - all by keyword
+def label_sources(
     config: RunConfig,
     *,
     drawn: Mapping[str, Json],
@@ -189,189 +200,6 @@ def train_units(
     return units
 
 
-@dataclass(frozen=True)
-class MdPlan:
-    """MD units of one system and the group they are published to."""
-
-    group: TrajectoryGroup
-    units: tuple[Unit, ...]
-
-
-def exploration_plan(
-    config: RunConfig,
-    *,
-    system: str,
-    line: ScheduleSection,
-    round_: int,
-    generation: int,
-    structure: Mapping[str, Json],
-    models: Sequence[str],
-) -> MdPlan:
-    """MD of one schedule line on one system in its ``round_``-th generation."""
-    explore = config.explore
-    length_ps = line.lengths_ps[min(round_, len(line.lengths_ps) - 1)]
-    pressures = line.pressures_GPa if line.ensemble.startswith("npt") else (0.0,)
-    runs = [
-        (temperature, pressure, replica)
-        for replica in range(line.replicas)
-        for temperature in line.temperatures_K
-        for pressure in pressures
-    ]
-    md = {
-        "ensemble": line.ensemble,
-        "timestep_fs": explore.timestep_fs,
-        "length_ps": length_ps,
-        "frame_interval_steps": explore.frame_interval_steps,
-        "segment_steps": explore.segment_steps,
-        "equilibration_ps": explore.equilibration_ps,
-    }
-    path = f"explore/{generation:03d}/{system}"
-    return _md_plan(config, path, "md", generation, runs, md, structure, models)
-
-
-def production_plan(
-    config: RunConfig,
-    production: ProductionSection,
-    *,
-    system: str,
-    structure: Mapping[str, Json],
-    models: Sequence[str],
-    generation: int,
-) -> MdPlan:
-    """MD for diffusion of one system."""
-    runs = [
-        (temperature, production.pressure_GPa, replica)
-        for temperature in production.temperatures_K
-        for replica in range(production.replicas)
-    ]
-    md = {
-        "ensemble": production.ensemble,
-        "timestep_fs": production.timestep_fs,
-        "length_ps": production.length_ps,
-        "frame_interval_steps": production.frame_interval_steps,
-        "segment_steps": production.segment_steps,
-        "equilibration_ps": production.equilibration_ps,
-    }
-    path = f"production/{system}"
-    return _md_plan(config, path, "production", generation, runs, md, structure, models)
-
-
-def _md_plan(  # noqa: PLR0913 - one private builder for both callers
-    config: RunConfig,
-    path: str,
-    kind: str,
-    generation: int,
-    runs: Sequence[tuple[float, float, int]],
-    md: Mapping[str, Any],
-    structure: Mapping[str, Json],
-    models: Sequence[str],
-) -> MdPlan:
-    n_steps = max(1, round(md["length_ps"] * FS_PER_PS / md["timestep_fs"]))
-    interval = min(md["frame_interval_steps"], n_steps)
-    seeds = [derived_seed(config.seed, path, *run) for run in runs]
-    explore = config.explore
-    group = TrajectoryGroup(
-        path=path,
-        numbers=tuple(structure["numbers"]),
-        type_map=config.type_map,
-        temperatures_K=tuple(run[0] for run in runs),
-        pressures_GPa=tuple(run[1] for run in runs),
-        replicas=tuple(run[2] for run in runs),
-        seeds=tuple(seeds),
-        n_frames=n_steps // interval + 1,
-        frame_interval_ps=interval * md["timestep_fs"] / FS_PER_PS,
-        equilibration_ps=md["equilibration_ps"],
-    )
-    units = []
-    for index, (temperature, pressure, _) in enumerate(runs):
-        spec = {
-            "models": list(models),
-            "type_map": list(config.type_map),
-            "ensemble": md["ensemble"],
-            "temperature_K": temperature,
-            "pressure_GPa": pressure,
-            "timestep_fs": md["timestep_fs"],
-            "n_steps": n_steps,
-            "frame_interval_steps": interval,
-            "segment_steps": md["segment_steps"],
-            "seed": seeds[index],
-            "thermostat_damping_fs": explore.thermostat_damping_fs,
-            "barostat_damping_fs": explore.barostat_damping_fs,
-            "zbl": None if explore.zbl is None else [explore.zbl.inner_A, explore.zbl.outer_A],
-            "min_distance_A": explore.min_distance_A,
-            "max_temperature_ratio": explore.max_temperature_ratio,
-            "max_volume_ratio": explore.max_volume_ratio,
-        }
-        payload = {
-            "spec": spec,
-            "structure_file": structure["file"],
-            "group": path,
-            "run": index,
-            "mobile_species": config.mobile_species,
-            "framework": None
-            if explore.framework is None
-            else [unit.model_dump(mode="json") for unit in explore.framework],
-        }
-        units.append(
-            make_unit(
-                kind,
-                "MD",
-                "exploration:run",
-                payload,
-                generation=generation,
-                amount=n_steps,
-                amount_name="MD steps",
-            )
-        )
-    return MdPlan(group, tuple(units))
-
-
-def select_unit(
-    config: RunConfig,
-    plan: MdPlan,
-    runs: Mapping[int, int],
-    *,
-    generation: int,
-    levels: tuple[float, float],
-    excluded: Sequence[int],
-    labelled: Sequence[Sequence[str]],
-    about: Mapping[str, Json],
-) -> Unit:
-    """Verdict on every frame of a system, and which get a label."""
-    payload = {
-        "group": plan.group.path,
-        "units": [unit.key for unit in plan.units],
-        "n_valid": {str(run): count for run, count in sorted(runs.items())},
-        "n_planned": plan.group.n_frames,
-        "section": config.select.model_dump(mode="json", exclude={"trust"}),
-        "levels": list(levels),
-        "excluded": list(excluded),
-        "labelled": [list(source) for source in labelled],
-        "about": dict(about),
-        "mobile_species": config.mobile_species,
-        "generation": generation,
-        "seed": derived_seed(config.seed, "select", plan.group.path),
-    }
-    return make_unit("select", "REDUCE", "selection:select", payload, generation=generation)
-
-
-def probe_unit(
-    config: RunConfig, plan: MdPlan, runs: Mapping[int, int], *, n_frames: int, generation: int
-) -> Unit:
-    """Draw the probe frames of one system from its MD."""
-    payload = {
-        "group": plan.group.path,
-        "units": [unit.key for unit in plan.units],
-        "n_valid": {str(run): count for run, count in sorted(runs.items())},
-        "n_planned": plan.group.n_frames,
-        "section": config.select.model_dump(mode="json", exclude={"trust"}),
-        "n_frames": n_frames,
-        "mobile_species": config.mobile_species,
-        "seed": derived_seed(config.seed, "probe", plan.group.path),
-    }
-    return make_unit("probe", "REDUCE", "selection:probe", payload, generation=generation)
-
-
 def evaluate_unit(
     config: RunConfig,
     generation: int,
@@ -388,18 +216,3 @@ def evaluate_unit(
         "type_map": list(config.type_map),
     }
     return make_unit("evaluate", "REDUCE", "training:evaluate", payload, generation=generation)
-
-
-def diffusion_unit(
-    config: RunConfig, plan: MdPlan, runs: Mapping[int, int], levels: tuple[float, float]
-) -> Unit:
-    """D(T), Arrhenius fit and MSD of one system's production runs."""
-    payload = {
-        "group": plan.group.path,
-        "units": [unit.key for unit in plan.units],
-        "n_valid": {str(run): count for run, count in sorted(runs.items())},
-        "mobile_species": config.mobile_species,
-        "charge": config.mobile_charge,
-        "high_eV_A": levels[1],
-    }
-    return make_unit("diffusion", "REDUCE", "diffusion:analyse", payload)

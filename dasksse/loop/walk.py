@@ -137,7 +137,7 @@ class Walk:
         self.plan.milestones.append(Milestone(name, text))
 
 
-def make_unit(  # noqa: PLR0913 - all by keyword
+def make_unit(
     kind: str,
     tag: str,
     stage: str,

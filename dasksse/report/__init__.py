@@ -22,7 +22,6 @@ from dasksse.report.tables import rich_tables
 from dasksse.report.verdicts import judge
 
 __all__ = [
-    "collect_report",
     "FailureRow",
     "GenerationRow",
     "LearningCurveData",
@@ -33,6 +32,7 @@ __all__ = [
     "TemperatureShare",
     "TrustCheckData",
     "Verdict",
+    "collect_report",
     "format_value_error",
     "judge",
     "rich_tables",

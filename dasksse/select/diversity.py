@@ -102,7 +102,7 @@ def _random(
     for i in rng.permutation(np.flatnonzero(finite)):
         if len(first_of) >= n:
             break
-        first_of.setdefault(frames.take([i]).keys()[0], int(i))
+        first_of.setdefault(frames.take([i]).content_keys()[0], int(i))
     return list(first_of.values())
 
 

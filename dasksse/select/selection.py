@@ -179,7 +179,7 @@ def draw_probe(
     for value, some_seed in zip(temperatures, _seeds(seed, len(temperatures)), strict=True):
         here = sound & (candidates.temperature_K == value)
         chosen = _draw(candidates.frames, here, n + len(temperatures), some_seed)
-        keys = candidates.frames.take(chosen).keys()
+        keys = candidates.frames.take(chosen).content_keys()
         drawn.append([i for i, key in zip(chosen, keys, strict=True) if key not in seen])
         seen.update(keys)
     in_turn = chain.from_iterable(zip_longest(*drawn))

@@ -1,0 +1,3 @@
+"""The run folder on disk: units, journal, trajectories, labels."""
+
+from __future__ import annotations

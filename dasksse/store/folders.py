@@ -16,13 +16,13 @@ import shutil
 import socket
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from dasksse.errors import RunFolderError, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 PART = ".part"
 RESULT = "result.json"
@@ -135,7 +135,7 @@ class RunFolder:
         return result
 
     def quarantine(self, kind: str, key: str, reason: dict[str, Any]) -> Path:
-        """Move a unit that failed for good to ``failed/`` with its reason; returns the folder."""
+        """Move a unit that failed for good to ``failed/`` with its reason; give the folder."""
         target = self.failed(key)
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.exists():

@@ -44,6 +44,11 @@ class UnitRow:
     result: dict[str, Any]
 
 
+def _unit_row(row: tuple[Any, ...]) -> UnitRow:
+    *plain, result = row
+    return UnitRow(*plain, result=json.loads(result or "{}"))
+
+
 class Journal:
     """What the driver knows of the run; only the driver writes it.
 
@@ -111,7 +116,7 @@ class Journal:
         )
         try:
             rows = self._db.execute(query).fetchall()
-            return [UnitRow(*row[:8], result=json.loads(row[8] or "{}")) for row in rows]
+            return [_unit_row(row) for row in rows]
         except (sqlite3.DatabaseError, ValueError) as error:
             msg = f"journal {self.path} cannot be read: {error}"
             raise StoreError(msg) from error

@@ -155,7 +155,7 @@ def _column(group: zarr.Group, batch: LabelBatch, name: str) -> NDArray[Any]:
     if name in plain:
         return np.asarray(plain[name])
     if name == "frame_key":
-        return np.array([int(key, 16) for key in labels.frames.keys()], dtype=np.uint64)
+        return np.array([int(key, 16) for key in labels.frames.content_keys()], dtype=np.uint64)
     texts = {
         "source": [labels.source] * count,
         "functional": [labels.functional] * count,

@@ -36,7 +36,7 @@ SCALARS: dict[str, str] = {
     "framework_rmsd": "angstrom",
     "min_distance": "angstrom",
 }
-"""Per-frame scalars and their units; the maxima per species follow as ``deviation_max_Li`` ..."""
+"""Per-frame scalars and their units; maxima per species follow: ``deviation_max_Li`` ..."""
 
 
 def scalar_names(type_map: Sequence[str]) -> list[str]:

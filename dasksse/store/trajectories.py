@@ -147,7 +147,7 @@ def allocate(run_dir: Path, spec: TrajectoryGroup) -> None:
         group["n_valid"][:] = np.maximum(group["n_valid"][:], 0)
 
 
-def _write_coordinate(  # noqa: PLR0913 - one private call
+def _write_coordinate(
     group: zarr.Group,
     name: str,
     dim: str,

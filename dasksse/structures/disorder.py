@@ -36,11 +36,11 @@ if TYPE_CHECKING:
     from dasksse.config.schema import OrderingSection
 
 N_REPLICAS = 32
-STEPS_PER_SITE = 300
+STEPS_PER_PAIR = 4.0
 STEP_BOUNDS = (2_000, 40_000)
-"""Exchanges each replica makes, within bounds."""
+"""Exchanges each replica makes for each pair of sites, within bounds."""
 
-FITTING_STEPS = 2_000
+FITTING_STEPS_PER_SITE = 20
 """Exchanges each replica makes to part atoms that are too close."""
 
 START_TEMPERATURE = 0.2
@@ -225,7 +225,8 @@ def _lowest_state(problem: _Problem, section: OrderingSection) -> NDArray[np.int
     scale = typical_exchange(problem.coulomb, start, group, rng=rng)
     terms = [problem.coulomb, scaled(problem.conflict, CONFLICT_PENALTY * scale)]
     terms += [scaled(term, scale) for term in counts]
-    n_steps = int(np.clip(STEPS_PER_SITE * len(problem.sites), *STEP_BOUNDS))
+    n_pairs = len(problem.sites) * (len(problem.sites) - 1) / 2
+    n_steps = int(np.clip(STEPS_PER_PAIR * n_pairs, *STEP_BOUNDS))
     states = anneal(
         terms, start, group, temperature=START_TEMPERATURE * scale, n_steps=n_steps, rng=rng
     )
@@ -269,9 +270,10 @@ def _fitting_states(
     by_elements = [frozenset(counts) for counts in problem.counts]
     merged = np.array([by_elements.index(e) for e in by_elements])[problem.sublattice]
     start = _random_start(problem, rng)
+    n_steps = FITTING_STEPS_PER_SITE * len(problem.sites)
     for group, counts in ((problem.sublattice, []), (merged, _count_terms(problem))):
         terms = [scaled(problem.conflict, CONFLICT_PENALTY), *counts]
-        states = anneal(terms, start, group, temperature=1.0, n_steps=FITTING_STEPS, rng=rng)
+        states = anneal(terms, start, group, temperature=1.0, n_steps=n_steps, rng=rng)
         fitting = states[problem.conflict.of(states) < 0.5]  # noqa: PLR2004 - whole numbers
         if len(fitting):
             return np.asarray(fitting), group, counts

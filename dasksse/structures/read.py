@@ -33,8 +33,7 @@ _DATABASE_ID = re.compile(r"(mp|mvc)-\d+")
 
 _HARMLESS = re.compile(
     r"Skipping relative stoichiometry check|Issues encountered while parsing"
-    r"|_symmetry_equiv_pos_as_xyz.*not found|Invalid symops|hetero.*data"
-    r"|default value of primitive|No structure parsed for section",
+    r"|No _symmetry_equiv_pos_as_xyz type key found|No structure parsed for section",
     re.IGNORECASE,
 )
 """Remarks of the CIF parser that ask nothing of the user."""

@@ -11,6 +11,7 @@ from dasksse.train.evaluate import (
     evaluate_models,
     evaluate_report,
     max_force_deviation,
+    model_type_map,
     report_of,
     rmse,
 )
@@ -24,6 +25,7 @@ __all__ = [
     "evaluate_models",
     "evaluate_report",
     "max_force_deviation",
+    "model_type_map",
     "read_deepmd_data",
     "read_extxyz",
     "read_labels",

@@ -1,7 +1,4 @@
-"""DeePMD-kit's backends: flags, file names, and the environment their processes need.
-
-Standard library only: the child process imports this before anything heavy.
-"""
+"""DeePMD-kit's backends: flags, file names, and the environment their processes need."""
 
 from __future__ import annotations
 

@@ -120,7 +120,18 @@ def evaluate(job: Job) -> None:
     np.savez(job["predictions"], **arrays_out)
 
 
-TASKS: dict[str, Callable[[Job], None]] = {"train": train, "evaluate": evaluate}
+def type_map(job: Job) -> None:
+    """Elements that a model knows, in the order of its types, to a text file."""
+    from deepmd.infer import DeepPot
+
+    Path(job["output"]).write_text(" ".join(DeepPot(job["model"]).get_type_map()))
+
+
+TASKS: dict[str, Callable[[Job], None]] = {
+    "train": train,
+    "evaluate": evaluate,
+    "type_map": type_map,
+}
 
 
 def main(job_file: str) -> None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _DATA = "data.npz"
 _PREDICTIONS = "predictions.npz"
+_TYPE_MAP = "type_map.txt"
 
 
 @dataclass(frozen=True)
@@ -124,6 +125,37 @@ def evaluate_models(
     }
     run_child(job, workdir=workdir, threads=threads)
     return _read_predictions(workdir, [name for name, _ in data])
+
+
+def model_type_map(model: Path, *, workdir: Path) -> list[str]:
+    """Elements that a model knows, in the order of its types.
+
+    Parameters
+    ----------
+    model
+        Frozen model.
+    workdir
+        Folder for the child's files; made if it is not there.
+
+    Raises
+    ------
+    ConfigError
+        When the model is missing.
+    TrainingError
+        When it cannot be loaded.
+    """
+    backends = _backends_of([model])
+    for name in backends:
+        backend_named(name)
+    workdir.mkdir(parents=True, exist_ok=True)
+    job = {
+        "task": "type_map",
+        "backends": backends,
+        "model": str(model.resolve()),
+        "output": _TYPE_MAP,
+    }
+    run_child(job, workdir=workdir, threads=1)
+    return (workdir / _TYPE_MAP).read_text().split()
 
 
 def _read_predictions(workdir: Path, names: Sequence[str]) -> list[Prediction]:

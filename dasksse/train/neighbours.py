@@ -80,9 +80,10 @@ def suggest_sel(
 ) -> list[int]:
     """``sel`` of the descriptor: room for neighbours of each type, with a margin.
 
-    The largest number of neighbours found, times the margin, rounded up to a multiple of 4. Every
-    place costs time whether it is filled or not; neighbours beyond ``sel`` are dropped by
-    DeePMD-kit without a word. A warm start needs the ``sel`` of the training it starts from.
+    The largest number of neighbours found, times the margin, rounded up to a multiple of 4.
+    Every place costs time whether it is filled or not; neighbours beyond ``sel`` are dropped
+    by DeePMD-kit without a word. A warm start needs the ``sel`` of the training it starts
+    from.
 
     Parameters
     ----------

@@ -44,7 +44,7 @@ def _species_msd(runs: Sequence[StoredRun], mobile: str) -> dict[str, Any]:
     for positions, cells in zip(*_positions(runs), strict=True):
         fixed = to_displacements(positions, cells)
         fixed = remove_drift(fixed, mask=symbols != mobile, weights=masses)
-        parts.append(msd_by_species(fixed, symbols))
+        parts.append(msd_by_species(fixed, [str(symbol) for symbol in symbols]))
     shortest = min(len(part[mobile]) for part in parts)
     return {
         name: np.mean([part[name][:shortest] for part in parts], axis=0) for name in parts[0]

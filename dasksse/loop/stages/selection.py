@@ -118,7 +118,7 @@ def select(payload: Mapping[str, Json], context: UnitContext) -> dict[str, Any]:
         record |= {
             "n_picks": len(chosen.picks),
             "n_checks": len(chosen.checks),
-            "frame_keys": picked.keys(),
+            "frame_keys": picked.content_keys(),
             "n_frames": chosen.shares.n_frames,
             "accurate": chosen.shares.accurate,
             "candidate": chosen.shares.candidate,
@@ -166,7 +166,7 @@ def probe(payload: Mapping[str, Json], context: UnitContext) -> dict[str, Any]:
         frames.save(context.workdir / FRAMES_FILE)
         record |= {
             "n_frames": len(drawn),
-            "frame_keys": frames.keys(),
+            "frame_keys": frames.content_keys(),
             "places": [int(i) for i in drawn],
             "temperatures_K": [float(t) for t in candidates.temperature_K[drawn]],
         }

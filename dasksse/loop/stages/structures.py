@@ -137,5 +137,5 @@ def start_set(payload: Mapping[str, Json], context: UnitContext) -> dict[str, An
     return {
         "file": relative_final(context, FRAMES_FILE),
         "n_frames": len(frames),
-        "frame_keys": frames.keys(),
+        "frame_keys": frames.content_keys(),
     }

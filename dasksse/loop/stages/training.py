@@ -46,7 +46,7 @@ def _split(named: NamedLabels, share: float, seed: int) -> tuple[NamedLabels, Na
     seen: set[str] = set()
     for system, labels in named:
         parts: dict[bool, list[int]] = {True: [], False: []}
-        for index, key in enumerate(labels.frames.keys()):  # noqa: SIM118 - not a mapping
+        for index, key in enumerate(labels.frames.content_keys()):
             if key not in seen:
                 seen.add(key)
                 parts[is_held_out(key, share, seed)].append(index)
@@ -119,7 +119,7 @@ def _neighbour_counts(
     train: NamedLabels,
     suggest_sel: Any,  # noqa: ANN401 - the function, imported late
 ) -> tuple[list[int], bool]:
-    """Neighbour counts of the network, kept as long as they hold: warm starts need equal ones."""
+    """Neighbour counts of the network, kept while they hold: warm starts need equal ones."""
     if payload["given_sel"] is not None:
         return list(payload["given_sel"]), False
     arguments = {"type_map": payload["type_map"], "rcut_A": payload["rcut_A"]}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -309,6 +310,46 @@ def test_a_run_is_known_again_after_its_models_moved(
 def test_a_missing_model_is_named(spec: MdSpec, start: Frames, workdir: Path) -> None:
     with pytest.raises(ExplorationError, match=r"no model file .*absent\.pb"):
         md.run_md(replace(spec, models=("absent.pb",)), start, workdir=workdir)
+
+
+def test_a_relative_folder_works_though_the_child_runs_elsewhere(
+    spec: MdSpec, start: Frames, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    seen: list[Path] = []
+    run = StraightLineEngine.run
+
+    def watched(self: StraightLineEngine, **request: Any) -> dict[str, Any]:
+        seen.extend([request["state_out"], *filter(None, [request["state_in"]])])
+        return run(self, **request)
+
+    monkeypatch.setattr(StraightLineEngine, "run", watched)
+    md.run_md(spec, start, workdir=Path("run"))
+
+    assert seen
+    assert all(path.is_absolute() for path in seen)
+
+
+def test_a_crash_right_after_a_segment_was_written_repeats_no_steps(
+    engine: StraightLineEngine, spec: MdSpec, start: Frames, workdir: Path, tmp_path: Path
+) -> None:
+    md.run_md(spec, start, workdir=tmp_path / "calm")
+    engine.dies_at = 20
+    with pytest.raises(ExplorationError):
+        md.run_md(spec, start, workdir=workdir)
+    shutil.copy(tmp_path / "calm/segment-00000.npz", workdir)
+
+    result = md.run_md(spec, start, workdir=workdir)
+
+    assert result == md.MdResult(11, 11, "complete", "", 52, 0)
+
+
+def test_segments_can_be_read_one_by_one(spec: MdSpec, start: Frames, workdir: Path) -> None:
+    md.run_md(spec, start, workdir=workdir)
+
+    steps = [part.steps.tolist() for part in md.read_md_segments(workdir)]
+
+    assert steps == [[0, 5, 10, 15, 20], [25, 30, 35, 40], [45, 50]]
 
 
 def test_reading_a_folder_without_segments_is_refused(tmp_path: Path) -> None:

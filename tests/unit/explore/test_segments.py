@@ -8,13 +8,15 @@ import pytest
 from dasksse.errors import StoreError
 from dasksse.explore.segments import (
     MdFrames,
-    Segment,
+    SegmentEnd,
     assemble_frames,
     lower_triangular,
     parse_dump,
     parse_thermo,
+    read_segment,
     read_state,
     write_arrays,
+    write_segment,
 )
 
 if TYPE_CHECKING:
@@ -120,11 +122,11 @@ def test_a_segment_and_its_end_state_survive_saving(tmp_path: Path) -> None:
     path = tmp_path / "segment-00000.npz"
     state = {"state_x": np.ones((2, 3))}
 
-    Segment(20, "blow-up", "too hot", frames()).save(path, state)
+    write_segment(path, SegmentEnd(20, 3, "blow-up", "too hot"), frames(), state)
 
-    loaded = Segment.load(path)
-    assert (loaded.last_step, loaded.end, loaded.reason) == (20, "blow-up", "too hot")
-    assert_equal(loaded.frames, frames())
+    end, loaded = read_segment(path)
+    assert end == SegmentEnd(20, 3, "blow-up", "too hot")
+    assert_equal(loaded, frames())
     assert list(read_state(path)) == ["state_x"]
     assert [file.name for file in tmp_path.iterdir()] == [path.name]
 
@@ -132,22 +134,22 @@ def test_a_segment_and_its_end_state_survive_saving(tmp_path: Path) -> None:
 @pytest.mark.parametrize("position", [300, 700, -300])
 def test_one_flipped_byte_in_a_segment_is_found(tmp_path: Path, position: int) -> None:
     path = tmp_path / "segment-00000.npz"
-    Segment(20, "", "", frames(n_frames=40)).save(path, {})
+    write_segment(path, SegmentEnd(20, 40), frames(n_frames=40), {})
     content = bytearray(path.read_bytes())
     content[position] ^= 0xFF
     path.write_bytes(content)
 
     with pytest.raises(StoreError, match=r"segment-00000\.npz is damaged"):
-        Segment.load(path)
+        read_segment(path)
 
 
 def test_a_truncated_segment_is_found(tmp_path: Path) -> None:
     path = tmp_path / "segment-00000.npz"
-    Segment(20, "", "", frames()).save(path, {})
+    write_segment(path, SegmentEnd(20, 3), frames(), {})
     path.write_bytes(path.read_bytes()[:500])
 
     with pytest.raises(StoreError, match="damaged"):
-        Segment.load(path)
+        read_segment(path)
 
 
 def test_a_file_that_cannot_be_written_says_where(tmp_path: Path) -> None:

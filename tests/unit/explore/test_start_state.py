@@ -82,6 +82,13 @@ def test_more_than_one_start_frame_is_refused() -> None:
         start_state(frames, ("Li",), temperature_K=300.0, seed=1)
 
 
+def test_a_flat_cell_is_refused() -> None:
+    frames = Frames(np.array([3]), np.zeros((1, 1, 3)), np.diag([5.0, 5.0, 0.0])[None])
+
+    with pytest.raises(StructureError, match="the cell has no volume"):
+        start_state(frames, ("Li",), temperature_K=300.0, seed=1)
+
+
 def test_an_element_outside_the_type_map_is_named() -> None:
     frames = Frames(np.array([3, 11]), np.zeros((1, 2, 3)), np.eye(3)[None])
 

@@ -74,7 +74,7 @@ def test_every_configuration_visited_is_a_label_once(
     assert not relaxed.converged
     assert relaxed.steps == 30
     assert seen == list(range(1, len(labels) + 1))
-    assert len(set(labels.frames.keys())) == len(labels) == 31
+    assert len(set(labels.frames.content_keys())) == len(labels) == 31
     assert labels.is_good.all()
     np.testing.assert_array_equal(labels.frames.positions[-1], relaxed.atoms.positions)
     np.testing.assert_array_equal(labels.frames.cells[-1], relaxed.atoms.cell.array)

@@ -74,7 +74,7 @@ def test_species_stay_within_their_groups() -> None:
         rng=np.random.default_rng(2),
     )
 
-    assert len(found) > 1
+    assert (found != start[0]).any()
     assert (np.sort(found[:, :4]) == [0, 1, 1, 1]).all()
     assert (np.sort(found[:, 4:]) == [0, 0, 0, 2]).all()
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import sys
 import types
-from pathlib import Path
+from typing import TYPE_CHECKING, Self
 
 import pytest
 from ase import Atoms
@@ -12,6 +12,9 @@ from pymatgen.core import Lattice, Structure
 from dasksse.errors import StructureError
 from dasksse.structures import read_structure, to_atoms
 from dasksse.structures.read import check_elements
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SPLIT_CIF = """data_x
 _cell_length_a 4
@@ -164,7 +167,7 @@ def fake_client(monkeypatch: pytest.MonkeyPatch, answer: Structure | Exception) 
         def __init__(self, key: str) -> None:
             assert key == "secret"
 
-        def __enter__(self) -> MPRester:
+        def __enter__(self) -> Self:
             return self
 
         def __exit__(self, *_: object) -> None:

@@ -64,3 +64,9 @@ def test_sel_does_not_count_in_bad_labels() -> None:
     sel = suggest_sel([("a", _cubic(3.0)), ("b", bad)], type_map=["Li"], rcut_A=3.1)
 
     assert sel == [8]
+
+
+def test_without_a_margin_sel_is_just_what_was_found() -> None:
+    sel = suggest_sel([("a", _cubic(2.0))], type_map=["Li"], rcut_A=2.9, margin=1.0)
+
+    assert sel == [20]  # 18 neighbours, rounded up to a multiple of four

@@ -1,0 +1,235 @@
+"""``dasksse doctor``: prove that each outside part works, and say how to mend what does not."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from rich.console import Console
+
+from dasksse.cli.validate import REINSTALL, load_checked
+from dasksse.config.schema import RegistrySection, TrainSection
+from dasksse.engine.cluster import make_runner
+from dasksse.records import Done, Frames, Labels
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable
+
+SALT_A = 5.30
+FREE_DISK_GB = 5.0
+TINY: dict[str, Any] = {
+    "ensemble_size": 2,
+    "precision": "float32",
+    "descriptor": {
+        "type": "se_e2_a",
+        "rcut": 4.0,
+        "rcut_smth": 1.0,
+        "neuron": [4, 8],
+        "axis_neuron": 2,
+    },
+    "fitting_net": {"neuron": [8]},
+    "steps": 2,
+}
+
+
+@dataclass(frozen=True)
+class Part:
+    """One thing to prove.
+
+    Attributes
+    ----------
+    name
+        What it is.
+    prove
+        Does it; returns one line on how it went.
+    fix
+        What to do when it fails.
+    """
+
+    name: str
+    prove: Callable[[], str]
+    fix: str
+
+
+def _salt() -> Frames:
+    """Eight atoms of rock salt, slightly rattled, in three versions."""
+    corner = np.array([[0, 0, 0], [0, 1, 1], [1, 0, 1], [1, 1, 0]])
+    fractions = np.concatenate([corner, corner + 1]) / 2.0 % 1.0
+    rng = np.random.default_rng(0)
+    positions = fractions * SALT_A + rng.normal(0, 0.05, size=(3, 8, 3))
+    numbers = np.array([3] * 4 + [17] * 4)
+    return Frames(numbers, positions, np.tile(SALT_A * np.eye(3), (3, 1, 1)))
+
+
+class _Bench:
+    """The parts in order; later ones use what earlier ones made."""
+
+    def __init__(self, folder: Path, label: RegistrySection, engine: RegistrySection) -> None:
+        self._folder = folder
+        self._label = label
+        self._engine = engine
+        self._labels: Labels | None = None
+        self._models: list[Path] = []
+
+    def parts(self) -> list[Part]:
+        """Everything a run needs."""
+        return [
+            Part("disk", self.disk, "free space, or run in another folder"),
+            Part("toy labels", self.toy_labels, "reinstall dasksse and ase"),
+            Part("training (DeePMD-kit)", self.training, REINSTALL),
+            Part("MD (LAMMPS with the DeePMD plugin)", self.md, REINSTALL),
+            Part(
+                f"labels ({self._label.kind})",
+                self.label,
+                'pip install "dasksse[sevennet]" for the default labeller, or see the message',
+            ),
+            Part(
+                f"engine ({self._engine.kind})",
+                self.job,
+                "see the message; `engine: {kind: serial}` needs nothing",
+            ),
+        ]
+
+    def disk(self) -> str:
+        """Space in the current folder."""
+        free_GB = shutil.disk_usage(Path.cwd()).free / 1e9
+        if free_GB < FREE_DISK_GB:
+            msg = f"only {free_GB:.1f} GB free in {Path.cwd()}, {FREE_DISK_GB:g} asked for"
+            raise OSError(msg)
+        return f"{free_GB:.0f} GB free"
+
+    def toy_labels(self) -> str:
+        """Something to train on."""
+        from dasksse.label import label_frames, load_calculator
+
+        self._labels = label_frames(_salt(), load_calculator(RegistrySection(kind="toy")))
+        return f"{len(self._labels)} frames"
+
+    def training(self) -> str:
+        """Two steps, two models."""
+        from dasksse.train import train_member, training_input, write_deepmd_data
+
+        if self._labels is None:
+            msg = "no labels to train on"
+            raise RuntimeError(msg)
+        data = write_deepmd_data(
+            [("salt", self._labels)], type_map=["Li", "Cl"], folder=self._folder / "data"
+        )
+        for member in range(2):
+            made = train_member(
+                training_input(
+                    TrainSection.model_validate(TINY),
+                    type_map=["Li", "Cl"],
+                    systems=data,
+                    validation=[],
+                    sel=[16, 16],
+                    steps=2,
+                    seed=member + 1,
+                    warm=False,
+                    has_virial=True,
+                ),
+                workdir=self._folder / f"train-{member}",
+                backend="tensorflow",
+                init_from=None,
+                compress=False,
+                threads=1,
+            )
+            self._models.append(made.model_file)
+        return "2 models, 2 steps each"
+
+    def md(self) -> str:
+        """Two steps with both models."""
+        from dasksse.explore import MdSpec, close_clients, read_md, run_md
+
+        spec = MdSpec.from_json(
+            {
+                "models": [str(path) for path in self._models],
+                "type_map": ["Li", "Cl"],
+                "ensemble": "nvt",
+                "temperature_K": 300.0,
+                "pressure_GPa": 0.0,
+                "timestep_fs": 1.0,
+                "n_steps": 2,
+                "frame_interval_steps": 1,
+                "segment_steps": 2,
+                "seed": 1,
+                "thermostat_damping_fs": 100.0,
+                "barostat_damping_fs": 1000.0,
+                "zbl": None,
+                "min_distance_A": 0.5,
+                "max_temperature_ratio": 100.0,
+                "max_volume_ratio": 2.0,
+            }
+        )
+        try:
+            run_md(spec, _salt().take([0]), workdir=self._folder / "md")
+        finally:
+            close_clients()
+        frames = read_md(self._folder / "md")
+        deviation = float(frames.atom_deviation.max())
+        return f"{len(frames.steps)} frames, largest deviation {deviation:.3f} eV/Å"
+
+    def label(self) -> str:
+        """One frame by the calculator of the configuration."""
+        from dasksse.label import label_frames, load_calculator
+
+        calculator = load_calculator(self._label)
+        started = time.monotonic()
+        labels = label_frames(_salt().take([0]), calculator)
+        if not labels.is_good.all():
+            raise RuntimeError(labels.reasons[0])
+        kind = "a surrogate, not DFT" if labels.is_surrogate else "DFT"
+        return f"{labels.source} ({kind}), 8 atoms in {time.monotonic() - started:.1f} s"
+
+    def job(self) -> str:
+        """One unit of work through the engine."""
+        from dasksse.loop.units import start_unit_for
+
+        structure = self._folder / "run" / "salt.npz"
+        structure.parent.mkdir()
+        _salt().take([0]).save(structure)
+        runner = make_runner(self._engine, structure.parent, reproducible=False)
+        try:
+            text = runner.describe()
+            runner.submit(start_unit_for(structure.name))
+            outcome = None
+            end = time.monotonic() + 60.0
+            while outcome is None and time.monotonic() < end:
+                outcome = next(iter(runner.wait(1.0)), None)
+        finally:
+            runner.close()
+        if isinstance(outcome, Done):
+            return text
+        raise RuntimeError("no answer in 60 s" if outcome is None else outcome.error)
+
+
+def command(arguments: argparse.Namespace) -> int:
+    """Prove part after part; exit code 1 when one fails."""
+    label, engine = RegistrySection(kind="sevennet"), RegistrySection(kind="local")
+    if arguments.config is not None:
+        loaded, engine = load_checked(arguments.config, arguments.cluster)
+        label = loaded.config.label.calculator
+    console = Console(soft_wrap=True, highlight=False)
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    failures = 0
+    with tempfile.TemporaryDirectory(prefix="dasksse-doctor-") as scratch:
+        for part in _Bench(Path(scratch), label, engine).parts():
+            started = time.monotonic()
+            try:
+                text = part.prove()
+            except Exception as error:  # noqa: BLE001 - whatever is broken is what we look for
+                failures += 1
+                console.print(f"[red]fails[/red]  {part.name}: {error}")
+                console.print(f"       fix: {part.fix}")
+            else:
+                took = f"[dim]{time.monotonic() - started:.1f} s[/dim]"
+                console.print(f"[green]works[/green]  {part.name}: {text} {took}")
+    console.print("all parts work" if not failures else f"{failures} part(s) do not work")
+    return 1 if failures else 0

@@ -1,0 +1,256 @@
+"""Exploration of one generation: MD, probe, selection, labels, errors of the ensemble."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dasksse.loop.md_units import MdPlan, exploration_plan, probe_unit, select_unit
+from dasksse.loop.schemes.learning import Learning, Round, divide
+from dasksse.loop.units import LabelSource, evaluate_unit, label_sources
+from dasksse.loop.walk import WaitingError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from dasksse.config.schema import RunConfig
+    from dasksse.loop.walk import Walk
+    from dasksse.records import Json
+
+
+def valid_runs(walk: Walk, plan: MdPlan) -> dict[int, int]:
+    """Frames of each run; a run lost to engine crashes has none."""
+    counts = {}
+    for run, unit in enumerate(plan.units):
+        result = walk.result(unit)
+        counts[run] = 0 if result is None else int(result["n_frames"])
+    return counts
+
+
+def commit(walk: Walk, plan: MdPlan) -> bool:
+    """Ask for the MD of a system; True when all of it is settled."""
+    walk.plan.groups.append(plan.group)
+    settled = walk.want(plan.units)
+    walk.plan.commits[plan.group.path] = {
+        run: (unit.key, count)
+        for (run, unit), count in zip(
+            enumerate(plan.units), valid_runs(walk, plan).values(), strict=True
+        )
+        if walk.result(unit) is not None
+    }
+    return settled
+
+
+def explore(walk: Walk, config: RunConfig, learning: Learning, at: Round) -> float:
+    """MD, selection and labels of one generation; share of accurate frames.
+
+    Systems go their way independently: labelling of one starts while another still runs MD.
+
+    Raises
+    ------
+    WaitingError
+        While MD or selection of a system is under way.
+    """
+    new: list[LabelSource] = []
+    selections: list[Mapping[str, Json]] = []
+    for system, n_probe in _with_probe(config, at):
+        selection = _select(walk, config, learning, at, system=system, n_probe=n_probe)
+        if selection is not None:
+            selections.append(selection)
+            new += _wanted_labels(config, learning, selection, system, at.generation)
+    walk.want([source.unit for source in new])
+    if len(selections) < len(at.line.systems):
+        walk.plan.stage = f"exploration of generation {at.generation}"
+        raise WaitingError
+    learning.newest = new
+    learning.sources += new
+    _milestone_of(walk, selections, at.generation)
+    evaluate(walk, config, learning, at.generation, new=new)
+    return _accurate_share(selections)
+
+
+def _select(
+    walk: Walk,
+    config: RunConfig,
+    learning: Learning,
+    at: Round,
+    *,
+    system: str,
+    n_probe: int,
+) -> Mapping[str, Json] | None:
+    """Record of the selection of one system; None while it is not known."""
+    ensemble, levels = learning.trained
+    plan = exploration_plan(
+        config,
+        system=system,
+        at=at,
+        structure=learning.structures[system],
+        models=ensemble.models,
+    )
+    if not commit(walk, plan):
+        return None
+    drawn = _draw_probe(walk, config, learning, plan, system=system, n_frames=n_probe)
+    if drawn is None:
+        return None
+    unit = select_unit(
+        config,
+        plan,
+        valid_runs(walk, plan),
+        levels=levels,
+        excluded=drawn,
+        labelled=_labelled(learning, system),
+        about={
+            "system": system,
+            "line": config.explore.schedule.index(at.line),
+            "ensemble": at.line.ensemble,
+            "length_ps": at.length_ps,
+        },
+    )
+    walk.want([unit])
+    return walk.result(unit)
+
+
+def _labelled(learning: Learning, system: str) -> list[list[str]]:
+    """Sources of the frames of a system that the ensemble was trained on."""
+    known = set(learning.members_of_last)
+    return [
+        source.reference
+        for source in learning.sources
+        if source.system == system and source.unit.key in known
+    ]
+
+
+def _with_probe(config: RunConfig, at: Round) -> list[tuple[str, int]]:
+    """Systems of a line, each with the number of probe frames to draw from it."""
+    systems = at.line.systems
+    n_frames = config.probe.n_frames if at.generation == config.probe.generation else 0
+    parts = divide(n_frames, len(systems)) if n_frames else [0] * len(systems)
+    return list(zip(systems, parts, strict=True))
+
+
+def _wanted_labels(
+    config: RunConfig,
+    learning: Learning,
+    selection: Mapping[str, Json],
+    system: str,
+    generation: int,
+) -> list[LabelSource]:
+    new = label_sources(
+        config,
+        drawn=selection,
+        indices=range(int(selection["n_picks"])),
+        system=system,
+        role="candidate",
+        generation=generation,
+    )
+    first = int(selection["n_picks"])
+    learning.checks.setdefault(generation, []).extend(
+        label_sources(
+            config,
+            drawn=selection,
+            indices=range(first, first + int(selection["n_checks"])),
+            system=system,
+            role="check",
+            generation=generation,
+        )
+    )
+    return new
+
+
+def _accurate_share(selections: Sequence[Mapping[str, Json]]) -> float:
+    planned = sum(int(s["n_planned"]) for s in selections)
+    return sum(s["accurate"] * int(s["n_planned"]) for s in selections) / max(1, planned)
+
+
+def _milestone_of(
+    walk: Walk, selections: Sequence[Mapping[str, Json]], generation: int
+) -> None:
+    planned = max(1, sum(int(s["n_planned"]) for s in selections))
+    shares = {
+        name: 100 * sum(s[name] * int(s["n_planned"]) for s in selections) / planned
+        for name in ("accurate", "candidate", "failed")
+    }
+    labels = sum(int(s["n_picks"]) + int(s["n_checks"]) for s in selections)
+    walk.milestone(
+        f"explore-{generation:03d}",
+        f"generation {generation}: accurate {shares['accurate']:.1f} %, candidate "
+        f"{shares['candidate']:.1f} %, failed {shares['failed']:.1f} %, {labels} to label",
+    )
+
+
+def _draw_probe(
+    walk: Walk,
+    config: RunConfig,
+    learning: Learning,
+    plan: MdPlan,
+    *,
+    system: str,
+    n_frames: int,
+) -> list[int] | None:
+    """Draw frames that measure progress: once, before selection, never trained on.
+
+    Returns
+    -------
+    list[int] | None
+        Places of the drawn frames among all frames of the system; None while not known.
+    """
+    if n_frames == 0:
+        return []
+    unit = probe_unit(config, plan, valid_runs(walk, plan), n_frames=n_frames)
+    if not walk.want([unit]):
+        return None
+    drawn = walk.result(unit)
+    if drawn is None:
+        return []
+    learning.probe += label_sources(
+        config,
+        drawn=drawn,
+        indices=range(int(drawn["n_frames"])),
+        system=system,
+        role="probe",
+        generation=unit.generation,
+    )
+    return [int(i) for i in drawn["places"]]
+
+
+def evaluate(
+    walk: Walk,
+    config: RunConfig,
+    learning: Learning,
+    generation: int,
+    *,
+    new: Sequence[LabelSource],
+) -> None:
+    """Ask for the errors of this generation's ensemble once the labels it needs are in.
+
+    Nothing waits for it: the next training runs meanwhile.
+    """
+    ensemble, _ = learning.trained
+    checks = learning.checks.get(generation, [])
+    asked = [*new, *checks, *learning.probe]
+    if not walk.want([source.unit for source in asked]):
+        return
+    sources = {
+        "new": _references(walk, new),
+        "check": _references(walk, checks),
+        "probe": _references(walk, learning.probe),
+    }
+    unit = evaluate_unit(
+        config, generation, models=ensemble.models, dataset=ensemble.dataset, sources=sources
+    )
+    walk.want([unit])
+    result = walk.result(unit)
+    if result is not None:
+        walk.milestone(f"evaluate-{generation:03d}", _evaluation_text(generation, result))
+
+
+def _references(walk: Walk, sources: Sequence[LabelSource]) -> list[list[str]]:
+    return [s.reference for s in sources if walk.result(s.unit) is not None]
+
+
+def _evaluation_text(generation: int, result: Mapping[str, Json]) -> str:
+    parts = []
+    for name, values in result["rmse"].items():
+        error = values["mean"]["force_rmse_meV_A"]
+        if error is not None:
+            parts.append(f"{name} {error:.0f}")
+    return f"generation {generation}: force RMSE in meV/Å: {', '.join(parts)}"
