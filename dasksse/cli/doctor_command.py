@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from rich.console import Console
 
-from dasksse.cli.validate import REINSTALL, load_checked
+from dasksse.cli.validate import load_checked
 from dasksse.config.schema import RegistrySection, TrainSection
 from dasksse.engine.cluster import make_runner
 from dasksse.records import Done, Frames, Labels
@@ -83,8 +83,8 @@ class _Bench:
         return [
             Part("disk", self.disk, "free space, or run in another folder"),
             Part("toy labels", self.toy_labels, "reinstall dasksse and ase"),
-            Part("training (DeePMD-kit)", self.training, REINSTALL),
-            Part("MD (LAMMPS with the DeePMD plugin)", self.md, REINSTALL),
+            Part("training (DeePMD-kit)", self.training, INSTALL_ENGINES),
+            Part("MD (LAMMPS with the DeePMD plugin)", self.md, INSTALL_ENGINES),
             Part(
                 f"labels ({self._label.kind})",
                 self.label,

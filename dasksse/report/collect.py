@@ -169,7 +169,7 @@ def _generation(
 ) -> GenerationRow:
     selections = run.results("select", generation)
     runs = run.results("md", generation)
-    evaluation = next(iter(run.results("evaluate", generation)), None)
+    evaluation = _evaluation(run, generation)
     about = selections[0] if selections else {}
     shares: dict[str, Any] = {}
     if selections:
@@ -204,6 +204,17 @@ def _generation(
         trust_check=_trust_check(run, evaluation),
         **shares,
     )
+
+
+def _evaluation(run: _Run, generation: int) -> dict[str, Any] | None:
+    """Errors of a generation's ensemble; those on a probe drawn later are judged apart."""
+    parts = sorted(run.results("evaluate", generation), key=lambda part: "train" in part["rmse"])
+    if not parts:
+        return None
+    merged = dict(parts[-1])
+    for name in ("rmse", "mean_deviation_eV_A"):
+        merged[name] = {key: value for part in parts for key, value in part[name].items()}
+    return merged
 
 
 def _errors(

@@ -45,8 +45,18 @@ class UnitRow:
 
 
 def _unit_row(row: tuple[Any, ...]) -> UnitRow:
-    *plain, result = row
-    return UnitRow(*plain, result=json.loads(result or "{}"))
+    kind, key, generation, status, attempts, amount, wall_s, cpu_s, result = row
+    return UnitRow(
+        kind=kind,
+        key=key,
+        generation=generation,
+        status=status,
+        attempts=attempts,
+        amount=amount,
+        wall_s=wall_s,
+        cpu_s=cpu_s,
+        result=json.loads(result or "{}"),
+    )
 
 
 class Journal:

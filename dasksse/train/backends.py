@@ -7,6 +7,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from dasksse.process import INSTALL_ENGINES
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
@@ -62,7 +64,7 @@ BACKENDS: Mapping[str, Backend] = {
         model_suffix=".pb",
         checkpoint_suffix=".index",
         is_prefix=True,
-        install="pip install 'deepmd-kit[cpu,lmp]==3.2.0'",
+        install=INSTALL_ENGINES,
     ),
     "pytorch": Backend(
         flag="--pt",

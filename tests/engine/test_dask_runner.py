@@ -17,13 +17,11 @@ from dasksse.errors import ConfigError
 from dasksse.records import Done, Failed, Outcome, Runner, Unit, content_key
 from dasksse.store.folders import RunFolder
 
-HERE = Path(__file__).parent
 LOCAL = RegistrySection(kind="local", settings={"workers": 2, "dashboard_port": 0})
 
 
 @pytest.fixture
-def runner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Runner]:
-    monkeypatch.syspath_prepend(str(HERE))  # spawned workers get a copy of the path
+def runner(tmp_path: Path) -> Iterator[Runner]:
     made = make_runner(LOCAL, tmp_path, reproducible=False)
     yield made
     made.close()
@@ -100,10 +98,7 @@ def test_a_tag_that_no_worker_offers_is_refused(runner: Runner) -> None:
         runner.free_slots("GPU")
 
 
-def test_closing_the_runner_leaves_no_process(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.syspath_prepend(str(HERE))  # spawned workers get a copy of the path
+def test_closing_the_runner_leaves_no_process(tmp_path: Path) -> None:
     me = psutil.Process()
     before = {process.pid for process in me.children(recursive=True)}
     made = make_runner(LOCAL, tmp_path, reproducible=False)

@@ -3,23 +3,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from dasksse.loop.execute import execute_unit
 from dasksse.loop.walk import make_unit
 from dasksse.records import Done, Failed, Unit
 from dasksse.store.folders import RunFolder, unit_lock
 
-HERE = Path(__file__).parent
-
-
-@pytest.fixture(autouse=True)
-def _stages(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.syspath_prepend(str(HERE))
-    yield
+SUPPORT = Path(__file__).parents[1] / "support"
 
 
 def unit(stage: str, **payload: object) -> Unit:
@@ -105,7 +96,7 @@ def test_a_second_copy_of_a_unit_cannot_write(tmp_path: Path) -> None:
 def test_a_full_disk_is_recognised(tmp_path: Path) -> None:
     code = (
         "import json, resource, signal, sys; from pathlib import Path\n"
-        f"sys.path.insert(0, {str(HERE)!r})\n"
+        f"sys.path.insert(0, {str(SUPPORT)!r})\n"
         "from dasksse.loop.execute import execute_unit; from dasksse.records import Unit\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (10**5, 10**5))\n"

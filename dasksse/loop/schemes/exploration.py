@@ -225,6 +225,8 @@ def evaluate(
     Nothing waits for it: the next training runs meanwhile.
     """
     ensemble, _ = learning.trained
+    if config.probe.n_frames and not learning.probe:
+        learning.unprobed.append((generation, ensemble))
     checks = learning.checks.get(generation, [])
     asked = [*new, *checks, *learning.probe]
     if not walk.want([source.unit for source in asked]):
@@ -238,9 +240,25 @@ def evaluate(
         config, generation, models=ensemble.models, dataset=ensemble.dataset, sources=sources
     )
     walk.want([unit])
+    _probe_earlier(walk, config, learning)
     result = walk.result(unit)
     if result is not None:
         walk.milestone(f"evaluate-{generation:03d}", _evaluation_text(generation, result))
+
+
+def _probe_earlier(walk: Walk, config: RunConfig, learning: Learning) -> None:
+    """Judge the ensembles from before the probe was drawn on it too."""
+    if not learning.probe:
+        return
+    for generation, ensemble in learning.unprobed:
+        unit = evaluate_unit(
+            config,
+            generation,
+            models=ensemble.models,
+            dataset=None,
+            sources={"probe": _references(walk, learning.probe)},
+        )
+        walk.want([unit])
 
 
 def _references(walk: Walk, sources: Sequence[LabelSource]) -> list[list[str]]:

@@ -91,6 +91,8 @@ class Learning:
         Keys of the label units the ensemble was trained on.
     ensemble
         The last one trained.
+    unprobed
+        Ensembles of generations before the probe was drawn.
     levels
         Trust levels [eV/Å], fixed for the whole run.
     """
@@ -102,6 +104,7 @@ class Learning:
     newest: list[LabelSource] = field(default_factory=list)
     members_of_last: tuple[str, ...] = ()
     ensemble: Ensemble | None = None
+    unprobed: list[tuple[int, Ensemble]] = field(default_factory=list)
     levels: tuple[float, float] | None = None
 
     @property

@@ -177,12 +177,11 @@ def evaluate(payload: Mapping[str, Json], context: UnitContext) -> dict[str, Any
     """Errors of the ensemble on training, held-out, new, check and probe labels."""
     from dasksse.train import evaluate_models, max_force_deviation, report_of
 
-    dataset_folder = RunFolder(context.run_dir).unit("dataset", payload["dataset"])
-    sets = {
-        "train": _load(dataset_folder / "train_labels"),
-        "held_out": _load(dataset_folder / "held_out_labels"),
-        **{name: read_sources(context, part) for name, part in payload["sources"].items()},
-    }
+    sets = {name: read_sources(context, part) for name, part in payload["sources"].items()}
+    if payload["dataset"] is not None:
+        dataset_folder = RunFolder(context.run_dir).unit("dataset", payload["dataset"])
+        sets["train"] = _load(dataset_folder / "train_labels")
+        sets["held_out"] = _load(dataset_folder / "held_out_labels")
     data = [
         (f"{name}/{index:05d}", labels)
         for name, part in sets.items()

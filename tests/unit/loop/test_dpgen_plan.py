@@ -119,7 +119,7 @@ def test_a_run_trains_explores_selects_labels_and_ends_with_production() -> None
     assert len(pretender.kinds("train")) == 2 * 3
     assert len(pretender.kinds("md")) == 2 * 2
     assert len(pretender.kinds("select")) == 2
-    assert len(pretender.kinds("evaluate")) == 3
+    assert len(pretender.kinds("evaluate")) == 4
     assert len(pretender.kinds("production")) == 2
     assert len(pretender.kinds("diffusion")) == 1
     assert {unit.kind for unit in pretender.done[-1:]} == {"diffusion"}
@@ -245,7 +245,7 @@ def test_the_probe_is_drawn_once_and_kept_out_of_training() -> None:
     pretender.run()
 
     assert len(pretender.kinds("probe")) == 1
-    assert pretender.kinds("select")[0].payload["excluded"] == [3, 7]
+    assert [u.payload["excluded"] for u in pretender.kinds("select")] == [[], [3, 7]]
     probe_file = pretender.results[pretender.kinds("probe")[0].key]["file"]
     probe_units = {
         u.key for u in pretender.kinds("label") if u.payload["frames_file"] == probe_file
@@ -253,6 +253,19 @@ def test_the_probe_is_drawn_once_and_kept_out_of_training() -> None:
     trained = {key for u in pretender.kinds("dataset") for _, key, _ in u.payload["sources"]}
     assert probe_units
     assert not probe_units & trained
+
+
+def test_ensembles_from_before_the_probe_are_judged_on_it_too() -> None:
+    pretender = Pretender(toy(), accurate=[0.2])
+
+    pretender.run()
+
+    judged = [
+        unit.generation
+        for unit in pretender.kinds("evaluate")
+        if unit.payload["sources"].get("probe")
+    ]
+    assert sorted(judged) == [0, 1, 2]
 
 
 def test_accurate_frames_labelled_as_a_check_are_not_trained_on() -> None:
@@ -263,7 +276,7 @@ def test_accurate_frames_labelled_as_a_check_are_not_trained_on() -> None:
     checks = {
         tuple(source)
         for u in pretender.kinds("evaluate")
-        for source in u.payload["sources"]["check"]
+        for source in u.payload["sources"].get("check", [])
     }
     trained = {tuple(s) for u in pretender.kinds("dataset") for s in u.payload["sources"]}
     assert checks
