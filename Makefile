@@ -59,7 +59,7 @@ quickstart: $(RUN_STAMP)
 	$(BIN)/python -m dasksse.run configs/lgps-quickstart.yaml
 
 test: $(DEV_STAMP)
-	$(ONE_THREAD) $(BIN)/python -m pytest -n $(JOBS) --cov=dasksse --cov-report=term $(PYTEST_ARGS)
+	$(ONE_THREAD) $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --cov=dasksse --cov-report=term $(PYTEST_ARGS)
 
 lint: ruff format-check mypy contracts sizes
 

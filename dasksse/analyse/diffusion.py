@@ -193,14 +193,7 @@ def estimate_diffusion(
     known: dict[str, Any] = dict.fromkeys(KNOWN_IF_DIFFUSIVE)
     if is_diffusive:
         volume_A3 = np.mean([np.abs(np.linalg.det(cells)).mean() for _, cells in used])
-        sigma_per_D = None
-        if charge is not None:
-            sigma_per_D = nernst_einstein_mS_cm(
-                1.0,
-                carrier_density_A3=n_ions / float(volume_A3),
-                temperature_K=temperature_K,
-                charge=charge,
-            )
+        sigma_per_D = _sigma_per_D(n_ions / float(volume_A3), temperature_K, charge)
         known = _known_values(tracer, collective_slope(sample, lags), to_D, sigma_per_D)
     return DiffusionResult(
         species=mobile,
@@ -217,6 +210,15 @@ def estimate_diffusion(
         lag_ps=np.arange(sample.n_frames, dtype=np.float64) * frame_interval_ps,
         msd_A2=sample.msd_xyz.sum(axis=1),
         msd_err_A2=msd_error(sample),
+    )
+
+
+def _sigma_per_D(density_A3: float, temperature_K: float, charge: float | None) -> float | None:
+    """Nernst-Einstein conductivity [mS/cm] of ions with a D of 1 m²/s; None without charge."""
+    if charge is None:
+        return None
+    return nernst_einstein_mS_cm(
+        1.0, carrier_density_A3=density_A3, temperature_K=temperature_K, charge=charge
     )
 
 

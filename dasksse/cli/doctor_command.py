@@ -16,6 +16,7 @@ from rich.console import Console
 from dasksse.cli.validate import load_checked
 from dasksse.config.schema import RegistrySection, TrainSection
 from dasksse.engine.cluster import make_runner
+from dasksse.process import INSTALL_ENGINES
 from dasksse.records import Done, Frames, Labels
 
 if TYPE_CHECKING:

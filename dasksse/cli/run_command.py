@@ -13,11 +13,12 @@ from dasksse import __version__
 from dasksse.cli.check_command import print_plan
 from dasksse.cli.validate import check_programs, count_atoms, load_checked
 from dasksse.engine.cluster import make_runner, slots
-from dasksse.loop.display import Display, format_duration
+from dasksse.loop.display import MARGIN, Display
 from dasksse.loop.driver import Driver, DriverTimes
 from dasksse.loop.estimate import estimate_run
 from dasksse.loop.prepare import open_run_folder, structure_digests
 from dasksse.loop.publish import seal
+from dasksse.report.formats import format_duration
 from dasksse.store.folders import driver_lock
 from dasksse.store.journal import Journal, open_journal
 
@@ -45,7 +46,7 @@ def command(arguments: argparse.Namespace) -> int:
         journal, notes = open_journal(folder)
         console.print(f"run folder {folder.root}", highlight=False)
         for text in [*notes, *(f"changed since the run began: {c}" for c in changes)]:
-            console.print(f"[yellow]{'note':>10}[/yellow]  {text}", highlight=False)
+            console.print(f"[yellow]{'note':>{MARGIN}}[/yellow]  {text}", highlight=False)
             journal.event(text)
         _drive(console, loaded, engine, folder, journal, n_atoms)
         _finish(console, folder, journal)

@@ -12,7 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from dasksse.errors import ConfigError, StoreError
-from dasksse.loop.display import format_duration
+from dasksse.report.formats import format_duration
+from dasksse.select.trust import pooled_shares
 from dasksse.store.folders import FileLock, RunFolder
 from dasksse.store.journal import Journal, open_journal
 
@@ -106,14 +107,10 @@ def _generations(done: list[UnitRow]) -> list[dict[str, Any]]:
     rows = []
     for generation in sorted({u.generation for u in done if u.kind == "select"}):
         parts = [u.result for u in done if u.kind == "select" and u.generation == generation]
-        planned = max(1, sum(int(p["n_planned"]) for p in parts))
         rows.append(
             {
                 "generation": generation,
-                **{
-                    name: sum(p[name] * p["n_planned"] for p in parts) / planned
-                    for name in ("accurate", "candidate", "failed")
-                },
+                **pooled_shares(parts),
                 "n_labels": sum(int(p["n_picks"]) for p in parts),
             }
         )

@@ -13,7 +13,7 @@ from dasksse.config.schema import RunConfig
 from dasksse.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
 FREE_SECTIONS = ("select", "stop", "probe", "production", "engine")
@@ -164,17 +164,25 @@ def resolved_yaml(config: RunConfig) -> str:
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, width=96)
 
 
-def config_differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[str]:
-    """Dotted keys in which two resolved configurations differ, with both values."""
-    lines = []
+def differing_keys(
+    old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = ""
+) -> Iterator[tuple[str, Any, Any]]:
+    """Dotted keys in which two nested mappings differ, each with both values."""
     for key in [*old, *(key for key in new if key not in old)]:
         path = f"{prefix}{key}"
         before, after = old.get(key), new.get(key)
         if isinstance(before, dict) and isinstance(after, dict):
-            lines += config_differences(before, after, f"{path}.")
+            yield from differing_keys(before, after, f"{path}.")
         elif before != after:
-            lines.append(f"{path}: {before!r} in the run folder, {after!r} now")
-    return lines
+            yield path, before, after
+
+
+def config_differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """Dotted keys in which two resolved configurations differ, with both values."""
+    return [
+        f"{key}: {before!r} in the run folder, {after!r} now"
+        for key, before, after in differing_keys(old, new)
+    ]
 
 
 def is_free_to_change(difference: str) -> bool:

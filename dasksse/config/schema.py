@@ -397,7 +397,8 @@ class ProbeSection(Section):
     generation: Annotated[int, Field(ge=0)] = Field(
         default=1,
         description="Generation (from 0) whose MD they are drawn from: the MD of the first one "
-        "is often far off. Ensembles of earlier generations are judged on them too.",
+        "is often far off. Ensembles of earlier generations are judged on them too. Failed "
+        "frames are not drawn.",
     )
 
 

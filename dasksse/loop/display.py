@@ -10,6 +10,7 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
+from dasksse.report.formats import format_duration
 from dasksse.store.folders import PROGRESS, RunFolder, read_json
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from dasksse.records import Json, Unit
 
 PLAIN_INTERVAL_S = 30.0
+MARGIN = len("23 h 59 min")
+"""Width of the column before a line's text: the longest time since the start."""
 TITLES = {
     "label": "labels",
     "relax": "relaxation steps",
@@ -27,16 +30,6 @@ TITLES = {
     "md": "exploration MD steps",
     "production": "production MD steps",
 }
-
-
-def format_duration(seconds: float) -> str:
-    """Seconds as ``1 h 05 min``, ``12 min`` or ``45 s``."""
-    if seconds >= 3600:  # noqa: PLR2004 - an hour
-        hours, rest = divmod(int(seconds), 3600)
-        return f"{hours} h {rest // 60:02d} min"
-    if seconds >= 120:  # noqa: PLR2004 - minutes read better from two on
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds:.0f} s"
 
 
 class Display:
@@ -100,11 +93,11 @@ class Display:
     def milestone(self, text: str) -> None:
         """Print a stage that is done, with the time since the start."""
         stamp = format_duration(time.monotonic() - self._started)
-        self._console.print(f"[green]{stamp:>10}[/green]  {text}", highlight=False)
+        self._console.print(f"[green]{stamp:>{MARGIN}}[/green]  {text}", highlight=False)
 
     def warn(self, text: str) -> None:
         """Print something the user should know."""
-        self._console.print(f"[yellow]{'warning':>10}[/yellow]  {text}", highlight=False)
+        self._console.print(f"[yellow]{'warning':>{MARGIN}}[/yellow]  {text}", highlight=False)
 
     def facts(self) -> dict[str, Json]:
         """What `dasksse status` wants to know from here."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from dasksse.loop.units import derived_seed
 from dasksse.loop.walk import make_unit
-from dasksse.store.trajectories import TrajectoryGroup
+from dasksse.store.allocation import TrajectoryGroup
 from dasksse.units import FS_PER_PS
 
 if TYPE_CHECKING:
@@ -252,13 +252,19 @@ def select_unit(
 
 
 def probe_unit(
-    config: RunConfig, plan: MdPlan, runs: Mapping[int, int], *, n_frames: int
+    config: RunConfig,
+    plan: MdPlan,
+    runs: Mapping[int, int],
+    *,
+    n_frames: int,
+    high_eV_A: float,
 ) -> Unit:
     """Draw the probe frames of one system from its MD."""
     payload = {
         **_frames_of(plan, runs),
         "section": config.select.model_dump(mode="json", include=_SOUND),
         "n_frames": n_frames,
+        "high_eV_A": high_eV_A,
         "mobile_species": config.mobile_species,
         "seed": derived_seed(config.seed, "probe", plan.group.path),
     }

@@ -9,9 +9,10 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from dasksse.records import Labels
+from dasksse.store.allocation import allocate
 from dasksse.store.labels import LabelBatch, append_labels
 from dasksse.store.layout import STORE_NAME
-from dasksse.store.trajectories import allocate, commit_runs
+from dasksse.store.trajectories import commit_runs
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,7 +10,7 @@ from dasksse.records import Json, Unit, content_key
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from dasksse.store.trajectories import TrajectoryGroup
+    from dasksse.store.allocation import TrajectoryGroup
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,9 @@ WIDE_ERROR = 0.25
 """Relative error of D from which the run counts as short."""
 UNRESOLVED_ERROR = 0.5
 """Relative error of D from which only its order of magnitude is known."""
+SHORT_RUN_PS = 100.0
+"""Shorter runs miss slow and correlated motion, whatever their statistical error; the time
+convergence of doi:10.1063/5.0041849 begins here."""
 TEMPERATURE_LIMIT = 0.03
 """Allowed relative difference between mean and asked temperature."""
 SMALL_CELL_ATOMS = 400
@@ -101,6 +104,8 @@ def statistical_limits(row: ProductionRow) -> Iterator[str]:
         yield f"short run: D not resolved (error {100 * error:.0f} %)"
     elif error > WIDE_ERROR:
         yield f"short run: wide error ({100 * error:.0f} %)"
+    elif row.length_ps < SHORT_RUN_PS:
+        yield f"short run: {row.length_ps:.0f} ps show no slow motion"
 
 
 def model_doubts(row: ProductionRow) -> Iterator[str]:

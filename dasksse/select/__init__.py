@@ -13,7 +13,9 @@ from dasksse.select.trust import (
     Verdict,
     auto_levels,
     classify,
+    pooled_shares,
     shares,
+    weighted_mean,
 )
 
 __all__ = [
@@ -31,6 +33,8 @@ __all__ = [
     "classify",
     "draw_probe",
     "pick_order",
+    "pooled_shares",
     "select_frames",
     "shares",
+    "weighted_mean",
 ]

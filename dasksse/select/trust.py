@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from dasksse.errors import AnalysisError, ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from numpy.typing import NDArray
 
     from dasksse.config.schema import TrustSection
@@ -119,6 +121,37 @@ def shares(verdicts: NDArray[np.int64], n_planned: int) -> Shares:
         n_frames=n_frames,
         n_planned=n_planned,
     )
+
+
+def weighted_mean(records: Iterable[Mapping[str, Any]], name: str, *, weight: str) -> float:
+    """Mean of one entry of the records of several units, weighted by another; 0 of none.
+
+    Parameters
+    ----------
+    records
+        What the units returned.
+    name, weight
+        Keys of the value and of its weight.
+    """
+    rows = list(records)
+    total = sum(row[weight] for row in rows)
+    return float(sum(row[name] * row[weight] for row in rows) / total) if total else 0.0
+
+
+def pooled_shares(selections: Iterable[Mapping[str, Any]]) -> dict[str, float]:
+    """Shares of the planned frames of several selections together, by name of the verdict.
+
+    Parameters
+    ----------
+    selections
+        Each with ``accurate``, ``candidate``, ``failed`` and ``n_planned``, as in
+        :class:`Shares`.
+    """
+    rows = list(selections)
+    return {
+        verdict.name.lower(): weighted_mean(rows, verdict.name.lower(), weight="n_planned")
+        for verdict in Verdict
+    }
 
 
 def auto_levels(training_force_rmse_eV_A: float, section: TrustSection) -> tuple[float, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dasksse.train.accuracy import max_force_deviation, report_of, rmse
 from dasksse.train.dataset import read_deepmd_data, read_labels, write_deepmd_data
 from dasksse.train.deepmd_input import training_input
 from dasksse.train.deepmd_parse import LearningCurve, read_learning_curve
@@ -10,10 +11,7 @@ from dasksse.train.evaluate import (
     Prediction,
     evaluate_models,
     evaluate_report,
-    max_force_deviation,
     model_type_map,
-    report_of,
-    rmse,
 )
 from dasksse.train.extxyz import read_extxyz
 from dasksse.train.neighbours import suggest_sel

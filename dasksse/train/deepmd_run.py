@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from dasksse.config.load import differing_keys
 from dasksse.errors import ConfigError, ProgramMissingError, StoreError, TrainingError
 from dasksse.process import run_program
 from dasksse.train.backends import BACKENDS, UNAVAILABLE_EXIT, Backend, child_environment
@@ -146,24 +147,19 @@ def _without_seeds(model: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _differences(new: Mapping[str, Any], old: Mapping[str, Any], where: str) -> list[str]:
-    found = []
-    for key in sorted(set(new) | set(old)):
-        a, b = new.get(key), old.get(key)
-        if isinstance(a, dict) and isinstance(b, dict):
-            found += _differences(a, b, f"{where}.{key}")
-        elif a != b:
-            found.append(f"{where}.{key} is {a} here and {b} there")
-    return found
-
-
 def _check_same_model(deepmd_input: Mapping[str, Any], init_from: Path) -> None:
     """Refuse a warm start from another network before DeePMD-kit fails on tensor shapes."""
     earlier = init_from.parent / _INPUT
     if not earlier.is_file():
         return
     old = json.loads(earlier.read_text())["model"]
-    found = _differences(_without_seeds(deepmd_input["model"]), _without_seeds(old), "model")
+    new = deepmd_input["model"]
+    found = [
+        f"{key} is {here} here and {there} there"
+        for key, there, here in sorted(
+            differing_keys(_without_seeds(old), _without_seeds(new), "model.")
+        )
+    ]
     if found:
         msg = (
             f"warm start from {init_from}: the networks differ: {'; '.join(found)}. Keep sel "

@@ -1,4 +1,4 @@
-"""Models against labels: predictions in one child process, errors, deviation of an ensemble."""
+"""Predictions of models for labelled frames, made in one child process."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from ase.data import chemical_symbols
 
-from dasksse.errors import AnalysisError, ConfigError, TrainingError
+from dasksse.errors import ConfigError, TrainingError
+from dasksse.train.accuracy import report_of
 from dasksse.train.backends import BACKENDS
 from dasksse.train.dataset import atom_types
 from dasksse.train.deepmd_run import PROGRAM, backend_named, run_child
-from dasksse.units import MEV_PER_EV
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -50,7 +50,7 @@ class Prediction:
 
 
 def _backends_of(models: Sequence[Path]) -> list[str]:
-    """Backends that the models' files need, each once."""
+    """Backends that the models' files need, each once; all of them are installed."""
     by_suffix = {backend.model_suffix: name for name, backend in BACKENDS.items()}
     needed = {}
     for path in models:
@@ -61,6 +61,8 @@ def _backends_of(models: Sequence[Path]) -> list[str]:
             msg = f"{path}: no frozen model by its suffix; known: {', '.join(by_suffix)}"
             raise ConfigError(msg)
         needed[by_suffix[path.suffix]] = True
+    for name in needed:
+        backend_named(name)
     return list(needed)
 
 
@@ -106,8 +108,6 @@ def evaluate_models(
         msg = "no model to evaluate: give one frozen model at least"
         raise ConfigError(msg)
     backends = _backends_of(models)
-    for name in backends:
-        backend_named(name)
     arrays: dict[str, Any] = {}
     for number, (_, labels) in enumerate(data):
         atom_types(labels.frames.numbers, type_map)
@@ -145,8 +145,6 @@ def model_type_map(model: Path, *, workdir: Path) -> list[str]:
         When it cannot be loaded.
     """
     backends = _backends_of([model])
-    for name in backends:
-        backend_named(name)
     workdir.mkdir(parents=True, exist_ok=True)
     job = {
         "task": "type_map",
@@ -176,77 +174,6 @@ def _read_predictions(workdir: Path, names: Sequence[str]) -> list[Prediction]:
     return found
 
 
-@dataclass(frozen=True)
-class _Squares:
-    """Sums of squared errors over good frames, each of shape ``(model,)``, and their counts."""
-
-    sums: NDArray[np.float64]
-    counts: NDArray[np.int64]
-
-    def __add__(self, other: _Squares) -> _Squares:
-        return _Squares(self.sums + other.sums, self.counts + other.counts)
-
-
-_QUANTITIES = ("energy_rmse_meV_atom", "force_rmse_meV_A", "virial_rmse_meV_atom")
-
-
-def _squares(prediction: Prediction, labels: Labels) -> _Squares:
-    """Squared errors of energy per atom, force component and virial component per atom."""
-    good = labels.is_good
-    with_virial = good & labels.has_virial
-    n_atoms = labels.frames.n_atoms
-    errors = (
-        (prediction.energies - labels.energies)[:, good] / n_atoms,
-        (prediction.forces - labels.forces)[:, good],
-        (prediction.virials - labels.virials)[:, with_virial] / n_atoms,
-    )
-    n_models = len(prediction.energies)
-    flat = [error.reshape(n_models, -1) for error in errors]
-    return _Squares(
-        np.array([(error**2).sum(axis=1) for error in flat]),
-        np.array([error.shape[1] for error in flat]),
-    )
-
-
-def _finite(values: NDArray[np.float64]) -> dict[str, float | None]:
-    return {
-        key: float(value) if np.isfinite(value) else None
-        for key, value in zip(_QUANTITIES, values, strict=True)
-    }
-
-
-def _errors(squares: _Squares) -> dict[str, Any]:
-    counts = np.where(squares.counts > 0, squares.counts, np.nan)[:, np.newaxis]
-    table = MEV_PER_EV * np.sqrt(squares.sums / counts)  # (quantity, model)
-    spread = np.std(table, axis=1, ddof=1) if table.shape[1] > 1 else np.full(3, np.nan)
-    return {
-        "models": [_finite(column) for column in table.T],
-        "mean": _finite(table.mean(axis=1)),
-        "std": _finite(spread),
-    }
-
-
-def rmse(prediction: Prediction, labels: Labels) -> dict[str, Any]:
-    """Root mean square errors of each model on one data set, their mean and their spread.
-
-    Parameters
-    ----------
-    prediction
-        From :func:`evaluate_models`.
-    labels
-        The labels of the same frames; bad ones are left out.
-
-    Returns
-    -------
-    dict
-        ``models`` (a list), ``mean`` and ``std`` (sample standard deviation over models), each
-        with ``energy_rmse_meV_atom``, ``force_rmse_meV_A`` (over components) and
-        ``virial_rmse_meV_atom`` (over components). None where nothing can be compared: no
-        virial in the labels, no spread of a single model.
-    """
-    return _errors(_squares(prediction, labels))
-
-
 def evaluate_report(
     models: Sequence[Path],
     data: Sequence[tuple[str, Labels]],
@@ -273,8 +200,8 @@ def evaluate_report(
     Returns
     -------
     dict
-        As :func:`rmse`, with the ``path`` of each model, ``n_frames`` (good labels) and
-        ``n_atoms`` (atoms in all of these frames, so three force components each).
+        As :func:`dasksse.train.rmse`, with the ``path`` of each model, ``n_frames`` (good
+        labels) and ``n_atoms`` (atoms in all of these frames, so three force components each).
 
     Raises
     ------
@@ -294,62 +221,3 @@ def evaluate_report(
         models, good, type_map=type_map, workdir=workdir, threads=threads
     )
     return report_of(models, predictions, [labels for _, labels in good])
-
-
-def report_of(
-    models: Sequence[Path], predictions: Sequence[Prediction], labels: Sequence[Labels]
-) -> dict[str, Any]:
-    """Errors over data sets whose predictions are there already; see :func:`evaluate_report`.
-
-    Parameters
-    ----------
-    models
-        Their paths, in the order of the predictions' model axis.
-    predictions, labels
-        One of each for every data set, at least one.
-    """
-    parts = [_squares(p, part) for p, part in zip(predictions, labels, strict=True)]
-    total = parts[0]
-    for part in parts[1:]:
-        total += part
-    report = _errors(total)
-    entries: list[Mapping[str, Any]] = [
-        {"path": str(path), **entry}
-        for path, entry in zip(models, report["models"], strict=True)
-    ]
-    counted = [(int(part.is_good.sum()), part.frames.n_atoms) for part in labels]
-    return report | {
-        "models": entries,
-        "n_frames": sum(frames for frames, _ in counted),
-        "n_atoms": sum(frames * atoms for frames, atoms in counted),
-    }
-
-
-def max_force_deviation(
-    forces: NDArray[np.float64], *, atoms: NDArray[np.bool_] | None = None
-) -> NDArray[np.float64]:
-    """Largest force deviation of an ensemble in each frame [eV/Å], shape ``(frame,)``.
-
-    Parameters
-    ----------
-    forces
-        Forces of each model [eV/Å], shape ``(model, frame, atom, xyz)``.
-    atoms
-        Atoms to look at, shape ``(atom,)``, such as those of the mobile species; all when None.
-
-    Raises
-    ------
-    AnalysisError
-        When no atom is chosen.
-
-    Notes
-    -----
-    ``max_i sqrt(<|f_i - <f_i>|^2>)`` with means over the models (Huang et al. 2021, eq. 1,
-    doi:10.1063/5.0041849).
-    """
-    chosen = forces if atoms is None else forces[:, :, atoms]
-    if not chosen.shape[2]:
-        msg = "force deviation: no atom of the chosen species in the frames"
-        raise AnalysisError(msg)
-    spread = ((chosen - chosen.mean(axis=0)) ** 2).sum(axis=-1).mean(axis=0)
-    return np.asarray(np.sqrt(spread).max(axis=-1))

@@ -4,8 +4,7 @@ import json
 import os
 import signal
 import time
-from collections.abc import Iterator
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil
 import pytest
@@ -16,6 +15,10 @@ from dasksse.engine.serial_runner import SerialRunner
 from dasksse.errors import ConfigError
 from dasksse.records import Done, Failed, Outcome, Runner, Unit, content_key
 from dasksse.store.folders import RunFolder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 LOCAL = RegistrySection(kind="local", settings={"workers": 2, "dashboard_port": 0})
 
@@ -50,9 +53,7 @@ def drain(runner: Runner, units: list[Unit]) -> dict[str, Outcome]:
     return outcomes
 
 
-def test_serial_and_dask_give_equal_records(
-    runner: Runner, tmp_path: Path
-) -> None:
+def test_serial_and_dask_give_equal_records(runner: Runner, tmp_path: Path) -> None:
     units = [unit("double", tag, value=n) for n, tag in enumerate(("MD", "LABEL", "REDUCE"))]
     units.append(unit("crash"))
 
@@ -110,8 +111,10 @@ def test_closing_the_runner_leaves_no_process(tmp_path: Path) -> None:
 
     assert started
     left = [p for p in started if psutil.pid_exists(p)]
-    names = [p for p in left if psutil.Process(p).status() != psutil.STATUS_ZOMBIE]
-    assert [p for p in names if "resource_tracker" not in " ".join(psutil.Process(p).cmdline())] == []
+    alive = [psutil.Process(p) for p in left]
+    alive = [process for process in alive if process.status() != psutil.STATUS_ZOMBIE]
+    commands = [" ".join(process.cmdline()) for process in alive]
+    assert [text for text in commands if "resource_tracker" not in text] == []
 
 
 def test_the_dashboard_address_is_told_and_on_loopback(runner: Runner) -> None:

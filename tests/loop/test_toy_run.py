@@ -1,4 +1,4 @@
-"""A whole run, calm, disturbed and continued: nothing finished is done again, nothing is lost."""
+"""A whole run, calm, disturbed and continued: nothing finished is lost or done again."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ import signal
 import subprocess
 import sys
 import warnings
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import psutil
@@ -18,9 +17,13 @@ import pytest
 import xarray
 from toy_runs import ToyRun, assert_equal_content, make_run
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
 pytestmark = [pytest.mark.lammps, pytest.mark.deepmd, pytest.mark.slow]
 
-COMPARABLE = {"reproducible": True}
+COMPARABLE = {"reproducible": True, "stop__max_generations": 1, "probe__generation": 0}
 
 
 @pytest.fixture(scope="module")
@@ -46,9 +49,11 @@ def is_gone(pid: int) -> bool:
 def test_a_run_leaves_store_models_labels_report_and_summary(calm: ToyRun) -> None:
     tree = calm.tree()
 
-    assert {"/explore/000/salt", "/explore/001/salt", "/production/salt", "/labels/salt"} <= set(
-        tree
-    )
+    assert {
+        "/explore/000/salt",
+        "/production/salt",
+        "/labels/salt",
+    } <= set(tree)
     labels = tree["/labels/salt"]
     roles = np.array(labels["role"].attrs["table"])[labels["role"].values]
     assert list(np.unique(roles)) == ["candidate", "check", "probe", "start"]
@@ -57,7 +62,7 @@ def test_a_run_leaves_store_models_labels_report_and_summary(calm: ToyRun) -> No
     explored = tree["/explore/000/salt"]
     assert (explored["n_valid"].values == 21).all()
     assert np.isfinite(explored["scalars"].values).any(axis=-1).all()
-    assert len(list(calm.run_dir.glob("models/*/model_*.pb"))) == 3 * 2
+    assert len(list(calm.run_dir.glob("models/*/model_*.pb"))) == 2 * 2
     assert (calm.run_dir / "report" / "index.html").stat().st_size > 10_000
     summary = json.loads((calm.run_dir / "report" / "summary.json").read_text())
     assert summary["is_surrogate"] is True
@@ -75,7 +80,9 @@ def test_the_finished_store_opens_with_plain_xarray_without_a_warning(calm: ToyR
 def test_every_verdict_follows_from_its_deviation(calm: ToyRun) -> None:
     data = calm.tree()["/explore/000/salt"]
 
-    deviation = data["scalars"].values[..., data["scalars"].attrs["table"].index("deviation_max")]
+    deviation = data["scalars"].values[
+        ..., data["scalars"].attrs["table"].index("deviation_max")
+    ]
     low, high = data["verdict"].attrs["levels_eV_A"]
     expected = np.where(deviation < low, 0, np.where(deviation < high, 1, 2))
     np.testing.assert_array_equal(data["verdict"].values, expected)
@@ -83,10 +90,9 @@ def test_every_verdict_follows_from_its_deviation(calm: ToyRun) -> None:
     assert 0 < (data["reason"].values == picked).sum() <= 6
 
 
-def test_serial_and_dask_give_equal_runs(
-    calm: ToyRun, toy: Callable[..., ToyRun]
-) -> None:
-    parallel = toy(**COMPARABLE).finish()
+def test_serial_and_dask_give_equal_runs(calm: ToyRun, toy: Callable[..., ToyRun]) -> None:
+    engine = {"kind": "local", "settings": {"workers": 2, "dashboard_port": 0}}
+    parallel = toy(engine=engine, **COMPARABLE).finish()
 
     assert_equal_content(calm.content(), parallel.content())
 
@@ -137,7 +143,12 @@ def test_a_run_in_normal_mode_goes_on_from_the_last_segment_and_checkpoint(
     toy: Callable[..., ToyRun],
 ) -> None:
     run = toy(
-        train__steps=1500, explore__segment_steps=20, explore__frame_interval_steps=5
+        train__steps=1500,
+        explore__segment_steps=20,
+        explore__frame_interval_steps=5,
+        stop__max_generations=1,
+        probe__generation=0,
+        production=None,
     ).start()
     run.until(lambda: list(run.run_dir.glob("work/train/*.part/model.ckpt-[1-9]*.index")))
     run.kill()
@@ -174,7 +185,9 @@ def test_a_finished_run_is_not_touched_by_the_same_command(calm: ToyRun) -> None
 def test_another_configuration_in_the_same_folder_is_refused_with_the_difference(
     calm: ToyRun, tmp_path: Path
 ) -> None:
-    other = make_run(tmp_path / "other", engine={"kind": "serial"}, train__steps=301, **COMPARABLE)
+    other = make_run(
+        tmp_path / "other", engine={"kind": "serial"}, train__steps=301, **COMPARABLE
+    )
 
     result = command("run", str(other.config), "--dir", str(calm.run_dir))
 
@@ -234,9 +247,9 @@ def test_status_and_report_read_a_finished_run(calm: ToyRun) -> None:
 
     values = json.loads(status.stdout)
     assert values["state"] == "finished"
-    assert values["iteration"] == 2
+    assert values["iteration"] == 1
     assert values["labels"]["queued"] == 0
-    assert len(values["generations"]) == 2
+    assert len(values["generations"]) == 1
     assert "accurate" in shown.stdout
     assert "index.html" in report.stdout
 
@@ -258,16 +271,19 @@ def test_a_damaged_journal_of_a_finished_run_is_named_and_rebuilt(
 
 
 def test_models_of_a_run_can_be_evaluated_on_their_own(calm: ToyRun, tmp_path: Path) -> None:
-    models = sorted(str(path) for path in calm.run_dir.glob("models/002/*.pb"))
-    data = next(iter(calm.done("dataset")))
+    models = sorted(str(path) for path in calm.run_dir.glob("models/001/*.pb"))
+    data = min(calm.done("dataset"), key=lambda unit: calm.done("dataset")[unit])
 
-    result = command("evaluate", *models, "--data", str(data), "--json", str(tmp_path / "e.json"))
+    result = command(
+        "evaluate", *models, "--data", str(data), "--json", str(tmp_path / "e.json")
+    )
 
     assert result.returncode == 0, result.stderr
     values = json.loads((tmp_path / "e.json").read_text())
     assert len(values["models"]) == 2
     assert values["mean"]["force_rmse_meV_A"] > 0
-    assert values["n_frames"] == 24
+    record = json.loads((data / "result.json").read_text())["value"]
+    assert values["n_frames"] == record["n_train"] + record["n_held_out"] == 24
 
 
 def command(*arguments: str) -> subprocess.CompletedProcess[str]:

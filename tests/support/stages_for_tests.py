@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dasksse.errors import ConfigError, ExternalProgramError
-from dasksse.records import UnitContext
+
+if TYPE_CHECKING:
+    from dasksse.records import UnitContext
 
 
 def double(payload: Any, context: UnitContext) -> dict[str, Any]:

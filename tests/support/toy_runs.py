@@ -1,4 +1,4 @@
-"""Real toy runs: real DeePMD-kit, real LAMMPS, tiny nets; driven from outside as a user would."""
+"""Toy runs: real DeePMD-kit and LAMMPS, tiny nets; driven from outside as a user would."""
 
 from __future__ import annotations
 
@@ -9,15 +9,17 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import psutil
 import xarray
 import yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 ROOT = Path(__file__).parents[2]
 TOY = ROOT / "configs" / "toy.yaml"
@@ -146,7 +148,7 @@ def make_run(folder: Path, **changes: Any) -> ToyRun:
     """Write a toy configuration with some keys changed (``train__steps=100``)."""
     values = yaml.safe_load(TOY.read_text())
     values["systems"][0]["structure"] = str(TOY.parent / values["systems"][0]["structure"])
-    values["engine"] = {"kind": "local", "settings": {"workers": 2, "dashboard_port": 0}}
+    values["engine"] = {"kind": "local", "settings": {"workers": 1, "dashboard_port": 0}}
     for path, value in changes.items():
         *parents, last = path.split("__")
         section = values

@@ -5,13 +5,16 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil
 import pytest
 
 from dasksse.errors import ExternalProgramError, ProgramMissingError, TrainingError
 from dasksse.process import ResidentChild, launch, read_log_tail, run_program
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 PYTHON = sys.executable
 
@@ -25,7 +28,10 @@ def gone(pid: int) -> bool:
 
 
 def test_a_failing_program_tells_code_directory_and_last_lines(tmp_path: Path) -> None:
-    code = "import sys; print('one'); print('libcudart.so.12 not found'); print('two'); sys.exit(3)"
+    code = (
+        "import sys; print('one'); print('libcudart.so.12 not found'); print('two'); "
+        "sys.exit(3)"
+    )
 
     with pytest.raises(TrainingError) as caught:
         run_program(
@@ -48,7 +54,7 @@ def test_a_missing_program_is_told_apart(tmp_path: Path) -> None:
 def test_a_program_over_its_time_limit_is_ended(tmp_path: Path) -> None:
     code = "import os,time; print(os.getpid(), flush=True); time.sleep(60)"
 
-    with pytest.raises(ExternalProgramError, match="over the limit of 0.2 s"):
+    with pytest.raises(ExternalProgramError, match=r"over the limit of 0\.2 s"):
         run_program(
             [PYTHON, "-c", code], name="slow", workdir=tmp_path, log_name="log", timeout_s=0.2
         )
@@ -60,7 +66,8 @@ def test_a_program_over_its_time_limit_is_ended(tmp_path: Path) -> None:
 def test_a_child_dies_with_its_parent_even_by_sigkill(tmp_path: Path) -> None:
     code = (
         "import sys,time; from pathlib import Path; from dasksse.process import launch\n"
-        f"child = launch([sys.executable, '-c', 'import time; time.sleep(60)'], workdir=Path({str(tmp_path)!r}))\n"
+        f"child = launch([sys.executable, '-c', 'import time; time.sleep(60)'], "
+        f"workdir=Path({str(tmp_path)!r}))\n"
         "print(child.pid, flush=True); time.sleep(60)"
     )
     parent = subprocess.Popen([PYTHON, "-c", code], stdout=subprocess.PIPE)
@@ -126,7 +133,7 @@ def test_a_resident_child_that_dies_is_an_error_with_its_last_words(tmp_path: Pa
 def test_a_resident_child_that_hangs_is_ended(tmp_path: Path) -> None:
     resident = child(tmp_path)
 
-    with pytest.raises(ExternalProgramError, match="silent for 0.3 s"):
+    with pytest.raises(ExternalProgramError, match=r"silent for 0\.3 s"):
         list(resident.request({"sleep": True}, silence_s=0.3))
 
     assert not resident.is_alive

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pickle
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -9,6 +9,9 @@ import pytest
 from dasksse import errors
 from dasksse.records import Frames, Labels, content_key, file_digest
 from dasksse.units import pressure_from_virial, virial_from_stress
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def frames(n: int = 3) -> Frames:
@@ -27,13 +30,14 @@ def labels() -> Labels:
         virials,
         "model",
         "PBE",
-        True,
-        ("", "no convergence", ""),
+        is_surrogate=True,
+        reasons=("", "no convergence", ""),
     )
 
 
 @pytest.mark.parametrize(
-    "kind", [v for v in vars(errors).values() if isinstance(v, type) and issubclass(v, Exception)]
+    "kind",
+    [v for v in vars(errors).values() if isinstance(v, type) and issubclass(v, Exception)],
 )
 def test_every_error_survives_the_way_between_workers(kind: type[Exception]) -> None:
     arguments: tuple[object, ...] = ("message",)

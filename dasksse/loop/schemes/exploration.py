@@ -8,6 +8,7 @@ from dasksse.loop.md_units import MdPlan, exploration_plan, probe_unit, select_u
 from dasksse.loop.schemes.learning import Learning, Round, divide
 from dasksse.loop.units import LabelSource, evaluate_unit, label_sources
 from dasksse.loop.walk import WaitingError
+from dasksse.select.trust import pooled_shares
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -63,9 +64,9 @@ def explore(walk: Walk, config: RunConfig, learning: Learning, at: Round) -> flo
         raise WaitingError
     learning.newest = new
     learning.sources += new
-    _milestone_of(walk, selections, at.generation)
+    accurate = _milestone_of(walk, selections, at.generation)
     evaluate(walk, config, learning, at.generation, new=new)
-    return _accurate_share(selections)
+    return accurate
 
 
 def _select(
@@ -156,25 +157,18 @@ def _wanted_labels(
     return new
 
 
-def _accurate_share(selections: Sequence[Mapping[str, Json]]) -> float:
-    planned = sum(int(s["n_planned"]) for s in selections)
-    return sum(s["accurate"] * int(s["n_planned"]) for s in selections) / max(1, planned)
-
-
 def _milestone_of(
     walk: Walk, selections: Sequence[Mapping[str, Json]], generation: int
-) -> None:
-    planned = max(1, sum(int(s["n_planned"]) for s in selections))
-    shares = {
-        name: 100 * sum(s[name] * int(s["n_planned"]) for s in selections) / planned
-        for name in ("accurate", "candidate", "failed")
-    }
+) -> float:
+    """Announce what a generation met; share of accurate frames."""
+    shares = pooled_shares(selections)
+    parts = ", ".join(f"{name} {100 * share:.1f} %" for name, share in shares.items())
     labels = sum(int(s["n_picks"]) + int(s["n_checks"]) for s in selections)
     walk.milestone(
         f"explore-{generation:03d}",
-        f"generation {generation}: accurate {shares['accurate']:.1f} %, candidate "
-        f"{shares['candidate']:.1f} %, failed {shares['failed']:.1f} %, {labels} to label",
+        f"generation {generation}: {parts}, {labels} to label",
     )
+    return shares["accurate"]
 
 
 def _draw_probe(
@@ -195,7 +189,12 @@ def _draw_probe(
     """
     if n_frames == 0:
         return []
-    unit = probe_unit(config, plan, valid_runs(walk, plan), n_frames=n_frames)
+    _, levels = learning.trained
+    # drawn once: other trust levels later do not draw another probe
+    high_eV_A = float(walk.decide(f"probe-level-{system}", levels[1]))
+    unit = probe_unit(
+        config, plan, valid_runs(walk, plan), n_frames=n_frames, high_eV_A=high_eV_A
+    )
     if not walk.want([unit]):
         return None
     drawn = walk.result(unit)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from dasksse.select import CandidateSet
+    from dasksse.select import CandidateSet, Selection, Shares
 
 
 def read_group(
@@ -80,26 +80,9 @@ def select(payload: Mapping[str, Json], context: UnitContext) -> dict[str, Any]:
     section = SelectSection.model_validate(payload["section"])
     low, high = payload["levels"]
     runs, damaged = read_group(payload, context)
-    n_runs = len(payload["n_valid"])
-    planned = payload["n_planned"] * n_runs
-    verdict = np.full((n_runs, payload["n_planned"]), -1, dtype=np.int8)
+    record = {**_record_of_nothing(payload, context), "damaged": damaged}
+    verdict = np.full((len(payload["n_valid"]), payload["n_planned"]), -1, dtype=np.int8)
     reason = verdict.copy()
-    record: dict[str, Any] = {
-        "file": relative_final(context, FRAMES_FILE),
-        "n_picks": 0,
-        "n_checks": 0,
-        "n_frames": 0,
-        "n_planned": planned,
-        "accurate": 0.0,
-        "candidate": 0.0,
-        "failed": 1.0,
-        "levels": [low, high],
-        "group": payload["group"],
-        "damaged": damaged,
-        "by_temperature": [],
-        "n_candidates": 0,
-        **payload["about"],
-    }
     if runs:
         candidates = _candidates(payload, runs, section.deviation_of)
         chosen = select_frames(
@@ -115,26 +98,7 @@ def select(payload: Mapping[str, Json], context: UnitContext) -> dict[str, Any]:
         picked.save(context.workdir / FRAMES_FILE)
         verdict[candidates.run, candidates.index] = chosen.verdict
         reason[candidates.run, candidates.index] = chosen.reason
-        record |= {
-            "n_picks": len(chosen.picks),
-            "n_checks": len(chosen.checks),
-            "frame_keys": picked.content_keys(),
-            "n_frames": chosen.shares.n_frames,
-            "accurate": chosen.shares.accurate,
-            "candidate": chosen.shares.candidate,
-            "failed": chosen.shares.failed,
-            "n_candidates": int(np.sum(chosen.verdict == 1)),
-            "by_temperature": [
-                {
-                    "temperature_K": temperature,
-                    "accurate": part.accurate,
-                    "candidate": part.candidate,
-                    "failed": part.failed,
-                    "n_planned": part.n_planned,
-                }
-                for temperature, part in chosen.shares_by_temperature.items()
-            ],
-        }
+        record |= {**_record_of(chosen), "frame_keys": picked.content_keys()}
     table = {
         "verdict": {"levels_eV_A": [low, high], "deviation_of": section.deviation_of},
         "reason": {"table": [text for _, text in sorted(REASONS.items())]},
@@ -145,8 +109,56 @@ def select(payload: Mapping[str, Json], context: UnitContext) -> dict[str, Any]:
     return record
 
 
+def _record_of_nothing(payload: Mapping[str, Json], context: UnitContext) -> dict[str, Any]:
+    """What a selection returns when no run can be read: all planned frames have failed."""
+    return {
+        "file": relative_final(context, FRAMES_FILE),
+        "group": payload["group"],
+        "levels": list(payload["levels"]),
+        "n_picks": 0,
+        "n_checks": 0,
+        "n_candidates": 0,
+        "n_frames": 0,
+        "n_planned": payload["n_planned"] * len(payload["n_valid"]),
+        "accurate": 0.0,
+        "candidate": 0.0,
+        "failed": 1.0,
+        "by_temperature": [],
+        **payload["about"],
+    }
+
+
+def _record_of(chosen: Selection) -> dict[str, Any]:
+    from dasksse.select import CANDIDATE
+
+    return {
+        "n_picks": len(chosen.picks),
+        "n_checks": len(chosen.checks),
+        "n_candidates": int(np.sum(chosen.verdict == CANDIDATE)),
+        "n_frames": chosen.shares.n_frames,
+        **_shares(chosen.shares),
+        "by_temperature": [
+            {"temperature_K": temperature, **_shares(part)}
+            for temperature, part in chosen.shares_by_temperature.items()
+        ],
+    }
+
+
+def _shares(part: Shares) -> dict[str, float]:
+    return {
+        "accurate": part.accurate,
+        "candidate": part.candidate,
+        "failed": part.failed,
+        "n_planned": part.n_planned,
+    }
+
+
 def probe(payload: Mapping[str, Json], context: UnitContext) -> dict[str, Any]:
-    """Draw sound frames, as many from each temperature."""
+    """Draw sound frames, as many from each temperature.
+
+    Failed frames are left out: a trajectory that fell apart says nothing on how well the models
+    describe the crystal.
+    """
     from dasksse.select import draw_probe
 
     section = SelectSection.model_validate(payload["section"])
@@ -159,8 +171,13 @@ def probe(payload: Mapping[str, Json], context: UnitContext) -> dict[str, Any]:
     }
     if runs:
         candidates = _candidates(payload, runs, "all")
+        failed = ~(candidates.deviation < payload["high_eV_A"])
         drawn = draw_probe(
-            candidates, payload["n_frames"], seed=payload["seed"], section=section
+            candidates,
+            payload["n_frames"],
+            seed=payload["seed"],
+            section=section,
+            excluded=[int(i) for i in np.flatnonzero(failed)],
         )
         frames = candidates.frames.take(drawn)
         frames.save(context.workdir / FRAMES_FILE)

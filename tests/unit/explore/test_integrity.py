@@ -370,7 +370,7 @@ def test_a_cage_of_eight_and_a_lone_pair_are_no_rigid_units() -> None:
 
 
 def test_a_framework_survives_pickling() -> None:
-    framework = pickle.loads(pickle.dumps(watcher(crystal())))  # noqa: S301 - our own bytes
+    framework = pickle.loads(pickle.dumps(watcher(crystal())))
 
     assert framework.watch(*still(1)).intact.all()
 

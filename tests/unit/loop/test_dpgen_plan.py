@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -11,7 +11,9 @@ from dasksse.config.load import load_config
 from dasksse.config.schema import RunConfig
 from dasksse.loop.schemes import plan_dpgen
 from dasksse.loop.walk import Plan, RunState
-from dasksse.records import Unit
+
+if TYPE_CHECKING:
+    from dasksse.records import Unit
 
 TOY = Path(__file__).parents[3] / "configs" / "toy.yaml"
 DIGESTS = {"salt": "0" * 16}
@@ -65,7 +67,11 @@ class Pretender:
         return {"file": f"work/structure/{unit.key}/system.npz", "numbers": [3, 17]}
 
     def _start(self, unit: Unit) -> dict[str, Any]:
-        return {"file": f"work/start/{unit.key}/frames.npz", "n_frames": 24, "frame_keys": [f"{unit.key}{i}" for i in range(24)]}
+        return {
+            "file": f"work/start/{unit.key}/frames.npz",
+            "n_frames": 24,
+            "frame_keys": [f"{unit.key}{i}" for i in range(24)],
+        }
 
     def _label(self, unit: Unit) -> dict[str, Any]:
         return {"n": len(unit.payload["indices"])}
@@ -84,7 +90,12 @@ class Pretender:
         return {"n_frames": 21, "end": "complete"}
 
     def _probe(self, unit: Unit) -> dict[str, Any]:
-        return {"file": f"work/probe/{unit.key}/f.npz", "n_frames": 6, "places": [3, 7], "frame_keys": list("abcdef")}
+        return {
+            "file": f"work/probe/{unit.key}/f.npz",
+            "n_frames": 6,
+            "places": [3, 7],
+            "frame_keys": list("abcdef"),
+        }
 
     def _select(self, unit: Unit) -> dict[str, Any]:
         accurate = self.accurate[min(unit.generation, len(self.accurate) - 1)]

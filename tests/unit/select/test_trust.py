@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import numpy as np
 import pytest
 
@@ -13,7 +15,9 @@ from dasksse.select.trust import (
     Verdict,
     auto_levels,
     classify,
+    pooled_shares,
     shares,
+    weighted_mean,
 )
 
 
@@ -92,6 +96,26 @@ def test_runs_lost_altogether_have_failed() -> None:
 def test_a_plan_smaller_than_what_was_reached_is_refused(n_frames: int, n_planned: int) -> None:
     with pytest.raises(AnalysisError, match=f"{n_frames} frames were reached"):
         shares(np.zeros(n_frames, dtype=int), n_planned)
+
+
+def test_pooled_shares_are_those_of_all_frames_together() -> None:
+    small, large = np.array([ACCURATE, FAILED]), np.array([ACCURATE, CANDIDATE, CANDIDATE])
+
+    pooled = pooled_shares([asdict(shares(small, 2)), asdict(shares(large, 6))])
+
+    together = shares(np.concatenate([small, large]), 8)
+    assert pooled == pytest.approx(
+        {
+            "accurate": together.accurate,
+            "candidate": together.candidate,
+            "failed": together.failed,
+        }
+    )
+
+
+def test_a_weighted_mean_of_nothing_is_zero() -> None:
+    assert weighted_mean([], "broken", weight="n_frames") == 0.0
+    assert weighted_mean([{"broken": 0.5, "n_frames": 0}], "broken", weight="n_frames") == 0.0
 
 
 def test_automatic_levels_lie_above_the_training_error() -> None:

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from dasksse.errors import RunFolderError, StoreError
 from dasksse.store.folders import RESULT, RunFolder, driver_lock, read_json, write_json
 from dasksse.store.journal import Journal, UnitRow, open_journal
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def finish(folder: RunFolder, kind: str, key: str, value: int) -> None:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray
@@ -9,6 +9,9 @@ from dasksse.loop.publish import seal
 from dasksse.records import Frames, Labels
 from dasksse.store.labels import LabelBatch, append_labels, stored_units
 from dasksse.store.layout import STORE_NAME, open_store
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def batch(key: int, n_frames: int, role: str = "start", reason: str = "") -> LabelBatch:
@@ -28,8 +31,8 @@ def batch(key: int, n_frames: int, role: str = "start", reason: str = "") -> Lab
         np.full((n_frames, 3, 3), np.nan),
         f"source {key % 2}",
         "PBE",
-        True,
-        (*("",) * (n_frames - 1), reason),
+        is_surrogate=True,
+        reasons=(*("",) * (n_frames - 1), reason),
     )
     return LabelBatch(f"{key:016x}", labels, 0, role)
 
@@ -40,7 +43,9 @@ def test_labels_are_appended_once_and_coded_by_tables(tmp_path: Path) -> None:
     append_labels(tmp_path, "salt", [batch(1, 5), batch(3, 2, "check", "SCF not converged")])
 
     seal(tmp_path)
-    data = xarray.open_datatree(tmp_path / STORE_NAME, engine="zarr")["labels/salt"].to_dataset()
+    data = xarray.open_datatree(tmp_path / STORE_NAME, engine="zarr")[
+        "labels/salt"
+    ].to_dataset()
     assert data.sizes["frame"] == 10
     roles = np.array(data["role"].attrs["table"])[data["role"].values]
     assert list(roles) == ["start"] * 5 + ["candidate"] * 3 + ["check"] * 2

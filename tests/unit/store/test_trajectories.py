@@ -3,7 +3,7 @@ from __future__ import annotations
 import multiprocessing
 import warnings
 from dataclasses import replace
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -11,10 +11,9 @@ import xarray
 
 from dasksse.errors import StoreError
 from dasksse.loop.publish import drop_consolidated, seal
+from dasksse.store.allocation import TrajectoryGroup, allocate
 from dasksse.store.layout import STORE_NAME, scalar_names
 from dasksse.store.trajectories import (
-    TrajectoryGroup,
-    allocate,
     commit_runs,
     read_runs,
     read_scalar,
@@ -22,6 +21,9 @@ from dasksse.store.trajectories import (
     write_run,
     write_verdicts,
 )
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 GROUP = TrajectoryGroup(
     path="explore/000/salt",

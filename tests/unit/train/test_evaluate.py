@@ -7,14 +7,8 @@ import numpy as np
 import pytest
 
 from dasksse.errors import AnalysisError, ConfigError
-from dasksse.train.evaluate import (
-    Prediction,
-    evaluate_models,
-    evaluate_report,
-    max_force_deviation,
-    report_of,
-    rmse,
-)
+from dasksse.train.accuracy import max_force_deviation, report_of, rmse
+from dasksse.train.evaluate import Prediction, evaluate_models, evaluate_report
 
 if TYPE_CHECKING:
     from collections.abc import Callable

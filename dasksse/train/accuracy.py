@@ -1,0 +1,154 @@
+"""How far predictions are from labels, and how far the models of an ensemble are apart."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dasksse.errors import AnalysisError
+from dasksse.units import MEV_PER_EV
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from dasksse.records import Labels
+    from dasksse.train.evaluate import Prediction
+
+_QUANTITIES = ("energy_rmse_meV_atom", "force_rmse_meV_A", "virial_rmse_meV_atom")
+
+
+@dataclass(frozen=True)
+class _Squares:
+    """Sums of squared errors over good frames, each of shape ``(model,)``, and their counts."""
+
+    sums: NDArray[np.float64]
+    counts: NDArray[np.int64]
+
+    def __add__(self, other: _Squares) -> _Squares:
+        return _Squares(self.sums + other.sums, self.counts + other.counts)
+
+
+def _squares(prediction: Prediction, labels: Labels) -> _Squares:
+    """Squared errors of energy per atom, force component and virial component per atom."""
+    good = labels.is_good
+    with_virial = good & labels.has_virial
+    n_atoms = labels.frames.n_atoms
+    errors = (
+        (prediction.energies - labels.energies)[:, good] / n_atoms,
+        (prediction.forces - labels.forces)[:, good],
+        (prediction.virials - labels.virials)[:, with_virial] / n_atoms,
+    )
+    n_models = len(prediction.energies)
+    flat = [error.reshape(n_models, -1) for error in errors]
+    return _Squares(
+        np.array([(error**2).sum(axis=1) for error in flat]),
+        np.array([error.shape[1] for error in flat]),
+    )
+
+
+def _finite(values: NDArray[np.float64]) -> dict[str, float | None]:
+    return {
+        key: float(value) if np.isfinite(value) else None
+        for key, value in zip(_QUANTITIES, values, strict=True)
+    }
+
+
+def _errors(squares: _Squares) -> dict[str, Any]:
+    counts = np.where(squares.counts > 0, squares.counts, np.nan)[:, np.newaxis]
+    table = MEV_PER_EV * np.sqrt(squares.sums / counts)  # (quantity, model)
+    spread = np.std(table, axis=1, ddof=1) if table.shape[1] > 1 else np.full(3, np.nan)
+    return {
+        "models": [_finite(column) for column in table.T],
+        "mean": _finite(table.mean(axis=1)),
+        "std": _finite(spread),
+    }
+
+
+def rmse(prediction: Prediction, labels: Labels) -> dict[str, Any]:
+    """Root mean square errors of each model on one data set, their mean and their spread.
+
+    Parameters
+    ----------
+    prediction
+        From :func:`dasksse.train.evaluate_models`.
+    labels
+        The labels of the same frames; bad ones are left out.
+
+    Returns
+    -------
+    dict
+        ``models`` (a list), ``mean`` and ``std`` (sample standard deviation over models), each
+        with ``energy_rmse_meV_atom``, ``force_rmse_meV_A`` (over components) and
+        ``virial_rmse_meV_atom`` (over components). None where nothing can be compared: no
+        virial in the labels, no spread of a single model.
+    """
+    return _errors(_squares(prediction, labels))
+
+
+def report_of(
+    models: Sequence[Path], predictions: Sequence[Prediction], labels: Sequence[Labels]
+) -> dict[str, Any]:
+    """Errors over data sets whose predictions are there already.
+
+    Parameters
+    ----------
+    models
+        Their paths, in the order of the predictions' model axis.
+    predictions, labels
+        One of each for every data set, at least one.
+
+    Returns
+    -------
+    dict
+        As :func:`dasksse.train.evaluate_report`.
+    """
+    parts = [_squares(p, part) for p, part in zip(predictions, labels, strict=True)]
+    total = parts[0]
+    for part in parts[1:]:
+        total += part
+    report = _errors(total)
+    entries: list[Mapping[str, Any]] = [
+        {"path": str(path), **entry}
+        for path, entry in zip(models, report["models"], strict=True)
+    ]
+    counted = [(int(part.is_good.sum()), part.frames.n_atoms) for part in labels]
+    return report | {
+        "models": entries,
+        "n_frames": sum(frames for frames, _ in counted),
+        "n_atoms": sum(frames * atoms for frames, atoms in counted),
+    }
+
+
+def max_force_deviation(
+    forces: NDArray[np.float64], *, atoms: NDArray[np.bool_] | None = None
+) -> NDArray[np.float64]:
+    """Largest force deviation of an ensemble in each frame [eV/Å], shape ``(frame,)``.
+
+    Parameters
+    ----------
+    forces
+        Forces of each model [eV/Å], shape ``(model, frame, atom, xyz)``.
+    atoms
+        Atoms to look at, shape ``(atom,)``, such as those of the mobile species; all when None.
+
+    Raises
+    ------
+    AnalysisError
+        When no atom is chosen.
+
+    Notes
+    -----
+    ``max_i sqrt(<|f_i - <f_i>|^2>)`` with means over the models (Huang et al. 2021, eq. 1,
+    doi:10.1063/5.0041849).
+    """
+    chosen = forces if atoms is None else forces[:, :, atoms]
+    if not chosen.shape[2]:
+        msg = "force deviation: no atom of the chosen species in the frames"
+        raise AnalysisError(msg)
+    spread = ((chosen - chosen.mean(axis=0)) ** 2).sum(axis=-1).mean(axis=0)
+    return np.asarray(np.sqrt(spread).max(axis=-1))
