@@ -128,7 +128,9 @@ def check_engine(section: RegistrySection) -> Section:
     try:
         return kind.settings.model_validate(section.settings)
     except ValidationError as error:
-        raise ConfigError("; ".join(describe_validation(error, prefix="settings"))) from error
+        raise ConfigError(
+            "; ".join(describe_validation(error, prefix="settings", model=kind.settings))
+        ) from error
 
 
 def make_runner(section: RegistrySection, run_dir: Path, *, reproducible: bool) -> Runner:

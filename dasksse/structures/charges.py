@@ -57,7 +57,8 @@ def guess_charges(amounts: Mapping[str, float]) -> dict[str, float] | None:
     -------
     dict[str, float] | None
         One common oxidation state for each element, the set most frequent in known crystals;
-        None when no set comes near neutrality (elements, alloys, mixed valence).
+        where no set comes near neutrality, the states of a halide that leaves no choice, None
+        for all else (elements, alloys, mixed valence).
 
     Notes
     -----
@@ -83,7 +84,28 @@ def guess_charges(amounts: Mapping[str, float]) -> dict[str, float] | None:
         merit = (frequency(states), -net)
         if best is None or merit > best:
             best, guess = merit, charges
-    return guess
+    return guess or _charges_without_choice(amounts)
+
+
+def _charges_without_choice(amounts: Mapping[str, float]) -> dict[str, float] | None:
+    """Charges of a halide whose cations leave no choice, however far it is from neutral.
+
+    Oxygen and sulfur do leave one: peroxides, polysulfides.
+    """
+    from pymatgen.core import Element
+
+    charges = {}
+    for symbol in amounts:
+        element = Element(symbol)
+        states = element.common_oxidation_states
+        if element.is_halogen:
+            charges[symbol] = -1.0
+        elif len(states) == 1 and states[0] > 0:
+            charges[symbol] = float(states[0])
+        else:
+            return None
+    signs = {charge > 0 for charge in charges.values()}
+    return charges if len(signs) == 2 else None  # noqa: PLR2004 - cations and anions
 
 
 def resolve_charges(

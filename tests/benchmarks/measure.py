@@ -24,6 +24,10 @@ TOY = CONFIGS / "toy.yaml"
 LGPS = CONFIGS / "structures" / "Li10GeP2S12_ordered.cif"
 
 PROGRESS_INTERVAL_S = 15.0
+ZBL_A = (1.0, 1.6)
+"""Inner and outer radius of the repulsion under networks that were hardly trained [Å]."""
+LOOSE_LIMITS = {"min_distance_A": 0.05, "max_temperature_ratio": 1e3, "max_volume_ratio": 5.0}
+"""Limits of the MD: runs must go on to their end, for time is measured and not physics."""
 LOG_TAIL_CHARACTERS = 2000
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from measure import LGPS, QUICKSTART, Clock, Outcome, Row, clocked
+from measure import LGPS, LOOSE_LIMITS, QUICKSTART, ZBL_A, Clock, Outcome, Row, clocked
 
 from dasksse.config.load import load_config
 from dasksse.config.schema import RegistrySection
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 N_STEPS = 500
 FRAME_INTERVAL_STEPS = 10
 TEMPERATURE_K = 300.0
-TRAINING_FRAMES, TRAINING_STEPS = 16, 400
+TRAINING_FRAMES, TRAINING_STEPS = 24, 1000
 QUICK_FRAMES, QUICK_TRAINING_STEPS, QUICK_MODELS, QUICK_STEPS = 4, 20, 2, 20
 
 
@@ -66,7 +66,8 @@ def measure(options: Options) -> Outcome:
         notes=[
             (f"{len(atoms)} atoms, {len(models)} models, {spec.n_steps} steps of "
              f"{spec.timestep_fs:g} fs, NVT at {TEMPERATURE_K:g} K, frames and deviations "
-             f"every {FRAME_INTERVAL_STEPS} steps, one thread, one run at a time."),
+             f"every {FRAME_INTERVAL_STEPS} steps, one thread, one run at a time; networks of "
+             "little training with a ZBL repulsion under them."),
             "The resident child's time holds its one start.",
         ],
     )  # fmt: skip
@@ -134,10 +135,8 @@ def _spec(config: RunConfig, models: tuple[str, ...], n_steps: int) -> MdSpec:
         seed=1,
         thermostat_damping_fs=explore.thermostat_damping_fs,
         barostat_damping_fs=explore.barostat_damping_fs,
-        zbl=None,
-        min_distance_A=explore.min_distance_A,
-        max_temperature_ratio=explore.max_temperature_ratio,
-        max_volume_ratio=explore.max_volume_ratio,
+        zbl=ZBL_A,
+        **LOOSE_LIMITS,
     )
 
 
