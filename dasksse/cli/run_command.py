@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
@@ -14,7 +14,7 @@ from dasksse.cli.check_command import print_plan
 from dasksse.cli.validate import check_programs, count_atoms, load_checked
 from dasksse.engine.cluster import make_runner, slots
 from dasksse.loop.display import MARGIN, Display
-from dasksse.loop.driver import Driver, DriverTimes
+from dasksse.loop.driver import Driver
 from dasksse.loop.estimate import estimate_run
 from dasksse.loop.prepare import open_run_folder, structure_digests
 from dasksse.loop.publish import seal
@@ -48,8 +48,8 @@ def command(arguments: argparse.Namespace) -> int:
         for text in [*notes, *(f"changed since the run began: {c}" for c in changes)]:
             console.print(f"[yellow]{'note':>{MARGIN}}[/yellow]  {text}", highlight=False)
             journal.event(text)
-        _drive(console, loaded, engine, folder, journal, n_atoms)
-        _finish(console, folder, journal)
+        n_units = _drive(console, loaded, engine, folder, journal, n_atoms)
+        _finish(console, folder, journal, is_new=n_units > 0)
     return 0
 
 
@@ -64,7 +64,8 @@ def _drive(
     folder: RunFolder,
     journal: Journal,
     n_atoms: dict[str, int],
-) -> DriverTimes:
+) -> int:
+    """Work until the plan is finished; number of units that were done in it."""
     config = loaded.config
     estimate = estimate_run(config, {name: count or 50 for name, count in n_atoms.items()})
     display = Display(folder, console, estimate=estimate, slots=slots(engine))
@@ -80,34 +81,27 @@ def _drive(
     display.start()
     state = "interrupted"
     try:
-        times = driver.run()
+        driver.run()
         state = "finished"
     except Exception as error:
         state = f"stopped: {error}"
         raise
     finally:
         display.stop()
-        journal.set_facts(
-            {"state": state, "ended": time.time(), **_add_times(journal, display)}
-        )
-    if times.total_s > 1:
-        journal.set_facts({"driver_busy_share": times.busy_share})
-    return times
+        journal.set_facts({"state": state, "ended": time.time(), **driver.times()})
+    return driver.n_units
 
 
-def _add_times(journal: Journal, display: Display) -> dict[str, Any]:
-    """Wall time of this session on top of those before."""
-    before = float(journal.facts().get("wall_s", 0.0))
-    return {"wall_s": before + float(display.facts()["elapsed_s"])}
-
-
-def _finish(console: Console, folder: RunFolder, journal: Journal) -> None:
+def _finish(console: Console, folder: RunFolder, journal: Journal, *, is_new: bool) -> None:
+    """Seal the store, write the report unless it is there already, print the tables."""
     from dasksse.report import collect_report, rich_tables, write_report
 
     seal(folder.root)
-    console.print("writing the report", highlight=False)
     report = collect_report(folder, journal)
-    page = write_report(report, folder.report)
+    page = folder.report / "index.html"
+    if is_new or not page.is_file():
+        console.print("writing the report", highlight=False)
+        page = write_report(report, folder.report)
     for table in rich_tables(report):
         console.print(table)
     wall_s = float(journal.facts().get("wall_s", 0.0))

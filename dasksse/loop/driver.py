@@ -57,19 +57,6 @@ class _Books:
         return RunState(self.results, self.failed, self.decisions)
 
 
-@dataclass(frozen=True)
-class DriverTimes:
-    """Where the driver's time went [s]."""
-
-    total_s: float
-    waiting_s: float
-
-    @property
-    def busy_share(self) -> float:
-        """Share of the run in which the driver itself was at work."""
-        return (self.total_s - self.waiting_s) / self.total_s if self.total_s > 0 else 0.0
-
-
 class Driver:
     """One driver of one run folder.
 
@@ -105,10 +92,17 @@ class Driver:
         self._journal = journal
         self._start_runner = start_runner
         self._display = display
+        self._before = {
+            name: float(journal.facts().get(name, 0.0)) for name in ("wall_s", "driver_busy_s")
+        }
         self._books = self._read_books()
         self._publisher = Publisher(folder)
         self._in_flight: dict[str, Unit] = {}
         self._not_before: dict[str, float] = {}
+        self._started = time.monotonic()
+        self._waiting_s = 0.0
+        self.n_units = 0
+        """Units finished in this session."""
         self._said: set[str] = set(journal.facts().get("milestones", []))
 
     def _read_books(self) -> _Books:
@@ -123,7 +117,18 @@ class Driver:
             books.decisions[path.stem] = read_json(path)
         return books
 
-    def run(self) -> DriverTimes:
+    def times(self) -> dict[str, float]:
+        """Wall time of the run, and time the driver itself was at work [s], all sessions."""
+        wall_s = time.monotonic() - self._started
+        busy_s = self._before["driver_busy_s"] + wall_s - self._waiting_s
+        wall_s += self._before["wall_s"]
+        return {
+            "wall_s": wall_s,
+            "driver_busy_s": busy_s,
+            "driver_busy_share": busy_s / max(wall_s, 1e-9),
+        }
+
+    def run(self) -> None:
         """Work until the plan is finished.
 
         Raises
@@ -135,8 +140,6 @@ class Driver:
         StoreError
             When the disk is full; the run can be continued.
         """
-        started = time.monotonic()
-        waiting = 0.0
         runner: Runner | None = None
         try:
             plan = self._replan()
@@ -147,7 +150,7 @@ class Driver:
                 self._submit(runner, plan)
                 before = time.monotonic()
                 outcomes = runner.wait(1.0)
-                waiting += time.monotonic() - before
+                self._waiting_s += time.monotonic() - before
                 for outcome in outcomes:
                     self._take(outcome, plan)
                 if outcomes:
@@ -158,7 +161,6 @@ class Driver:
                 self._display.say("stopping workers")
                 with contextlib.suppress(Exception):
                     runner.close()
-        return DriverTimes(time.monotonic() - started, waiting)
 
     def _replan(self) -> Plan:
         """Plan anew and bring store and journal in line with it."""
@@ -185,6 +187,7 @@ class Driver:
                 "updated": time.time(),
                 "pid": os.getpid(),
                 **self._display.facts(),
+                **self.times(),
             }
         )
         return plan
@@ -220,6 +223,7 @@ class Driver:
 
     def _record(self, done: Done) -> None:
         unit = done.unit
+        self.n_units += 1
         self._books.results[unit.key] = done.value
         self._books.kinds[unit.key] = unit.kind
         row = UnitRow(
