@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import sqlite3
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ from dasksse.errors import (
     RunFolderError,
     StructureError,
 )
+from dasksse.store.folders import DISK_FULL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -101,6 +103,21 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _answer(error: Exception) -> tuple[int, str] | None:
+    """Exit code and message for an error that is expected to happen; None for a bug."""
+    if isinstance(error, FailureBudgetError):
+        return EXIT_BUDGET, f"stopped: {error}"
+    if isinstance(error, _BAD_INPUT):
+        return EXIT_BAD_INPUT, f"error: {error}"
+    if isinstance(error, DasksseError):
+        return EXIT_FAILED, f"error: {error}"
+    is_full = isinstance(error, OSError) and error.errno in DISK_FULL
+    if is_full or (isinstance(error, sqlite3.OperationalError) and "full" in str(error)):
+        text = f"error: disk full ({error}); free space, then the same command continues"
+        return EXIT_FAILED, text
+    return None
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command.
 
@@ -120,13 +137,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         sys.stderr.close()
         return EXIT_FAILED
-    except FailureBudgetError as error:
-        errors.print(f"stopped: {error}")
-        return EXIT_BUDGET
-    except _BAD_INPUT as error:
-        errors.print(f"error: {error}")
-        return EXIT_BAD_INPUT
-    except DasksseError as error:
-        errors.print(f"error: {error}")
-        return EXIT_FAILED
+    except Exception as error:
+        answer = _answer(error)
+        if answer is None:
+            raise
+        errors.print(answer[1])
+        return answer[0]
     return code

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import re
 import socket
 import time
 import traceback
@@ -34,6 +35,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PROGRESS_INTERVAL_S = 1.0
+NO_SPACE = re.compile(
+    "no space left on device|disk quota exceeded|file too large", re.IGNORECASE
+)
+"""What programs of others say when the disk is full."""
 
 _CLASSES: tuple[tuple[type[BaseException], FailureClass], ...] = (
     (ProgramMissingError, "input"),
@@ -51,6 +56,8 @@ def classify_failure(error: BaseException) -> FailureClass:
         if isinstance(cause, OSError) and cause.errno in DISK_FULL:
             return "disk"
         cause = cause.__cause__
+    if isinstance(error, ExternalProgramError) and NO_SPACE.search(str(error)):
+        return "disk"
     for kind, name in _CLASSES:
         if isinstance(error, kind):
             return name

@@ -153,9 +153,9 @@ def make_run(folder: Path, **changes: Any) -> ToyRun:
         *parents, last = path.split("__")
         section = values
         for parent in parents:
-            section = section[parent]
+            section = section[int(parent)] if isinstance(section, list) else section[parent]
         section[last] = value
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     config = folder / "config.yaml"
     config.write_text(yaml.safe_dump(values))
     return ToyRun(folder, config)
