@@ -96,7 +96,7 @@ class Driver:
             name: float(journal.facts().get(name, 0.0)) for name in ("wall_s", "driver_busy_s")
         }
         self._books = self._read_books()
-        self._publisher = Publisher(folder)
+        self._publisher = Publisher(folder, config)
         self._in_flight: dict[str, Unit] = {}
         self._not_before: dict[str, float] = {}
         self._started = time.monotonic()

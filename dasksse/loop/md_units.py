@@ -157,6 +157,7 @@ def _md_plan(
         n_frames=settings.n_steps // settings.interval + 1,
         frame_interval_ps=settings.interval * settings.timestep_fs / FS_PER_PS,
         equilibration_ps=settings.equilibration_ps,
+        models=tuple(models),
     )
     framework = config.explore.framework
     units = []

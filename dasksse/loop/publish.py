@@ -8,15 +8,17 @@ import shutil
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from dasksse.records import Labels
+from dasksse.records import Labels, content_key
 from dasksse.store.allocation import allocate
 from dasksse.store.labels import LabelBatch, append_labels
-from dasksse.store.layout import STORE_NAME
+from dasksse.store.layout import STORE_NAME, open_store
+from dasksse.store.provenance import package_versions
 from dasksse.store.trajectories import commit_runs
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from dasksse.config.schema import RunConfig
     from dasksse.loop.walk import Plan
     from dasksse.store.folders import RunFolder
 
@@ -24,8 +26,17 @@ if TYPE_CHECKING:
 class Publisher:
     """Brings the store in line with a plan; repeats are free and safe."""
 
-    def __init__(self, folder: RunFolder) -> None:
+    def __init__(self, folder: RunFolder, config: RunConfig) -> None:
         self._folder = folder
+        open_store(folder.root).attrs.update(
+            {
+                "run": config.name,
+                "seed": config.seed,
+                "config_hash": content_key(config),
+                "mobile_species": config.mobile_species,
+                "versions": package_versions(),
+            }
+        )
         self._allocated: set[str] = set()
         self._committed: dict[str, dict[int, tuple[str, int]]] = {}
         self._labels: set[str] = set()

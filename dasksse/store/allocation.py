@@ -44,6 +44,8 @@ class TrajectoryGroup:
         Time between frames [ps].
     equilibration_ps
         Frames before this time are equilibration.
+    models
+        Model files that drive the runs, from the run folder, the first one leading.
     """
 
     path: str
@@ -56,6 +58,7 @@ class TrajectoryGroup:
     n_frames: int
     frame_interval_ps: float
     equilibration_ps: float
+    models: tuple[str, ...] = ()
 
     @property
     def n_runs(self) -> int:
@@ -135,6 +138,7 @@ def allocate(run_dir: Path, spec: TrajectoryGroup) -> None:
         _write_coordinate(group, name, dim, dtype, values, units, n_runs)
     secondary = " ".join(name for name in _coordinates(spec) if name != "quantity")
     group.attrs.update({"coordinates": secondary, "type_map": list(spec.type_map)})
+    group.attrs["models"] = list(spec.models)
     if "n_valid" not in group:
         attributes = {"units": "1", "long_name": "frames that are data; the rest is padding"}
         array_spec = ArraySpec(("run",), (n_runs,), "i4", attributes, per_run=False)

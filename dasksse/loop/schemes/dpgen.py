@@ -207,6 +207,8 @@ def _produce(walk: Walk, config: RunConfig, learning: Learning, generation: int)
         is_complete = walk.want([unit]) and is_complete
         result = walk.result(unit)
         if result is not None:
+            for number, text in enumerate(result["damaged"]):
+                walk.milestone(f"damaged-diffusion-{system}-{number}", text)
             walk.milestone(f"diffusion-{system}", str(result["text"]))
     if not is_complete:
         walk.plan.stage = "production"

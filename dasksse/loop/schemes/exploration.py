@@ -163,6 +163,10 @@ def _milestone_of(
     """Announce what a generation met; share of accurate frames."""
     shares = pooled_shares(selections)
     parts = ", ".join(f"{name} {100 * share:.1f} %" for name, share in shares.items())
+    for selection in selections:
+        for number, text in enumerate(selection["damaged"]):
+            name = f"damaged-{selection['group']}-{number}"
+            walk.milestone(name, f"{text}; the other runs are used")
     labels = sum(int(s["n_picks"]) + int(s["n_checks"]) for s in selections)
     walk.milestone(
         f"explore-{generation:03d}",

@@ -103,6 +103,8 @@ class Pretender:
         return {
             "file": f"work/select/{unit.key}/f.npz",
             "n_picks": picks,
+            "group": unit.payload["group"],
+            "damaged": [],
             "n_checks": 2,
             "frame_keys": [f"{unit.generation}-{i}" for i in range(picks + 2)],
             "n_planned": 42,
@@ -118,7 +120,7 @@ class Pretender:
         return {"n_frames": 41, "end": "complete"}
 
     def _diffusion(self, unit: Unit) -> dict[str, Any]:
-        return {"text": "D"}
+        return {"text": "D", "damaged": []}
 
 
 def test_a_run_trains_explores_selects_labels_and_ends_with_production() -> None:
