@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from dasksse.report.data import Verdict
 from dasksse.report.evidence import (
+    SHORT_RUN_PS,
     SMALL_CELL_ATOMS,
     model_doubts,
     resolved_rows,
@@ -113,6 +114,10 @@ def _judge_fit(
         )
     elif not is_known(error) or error > WIDE_EA_ERROR * abs(fit["Ea_eV"]):
         yield Verdict("care", subject, f"{text}, from D at {listed}: a wide error.")
+    elif any(row.length_ps < SHORT_RUN_PS for row in rows):
+        yield Verdict(
+            "care", subject, f"{text}, one line through D at {listed}, but the runs are short."
+        )
     else:
         yield Verdict("trust", subject, f"{text}, one line through D at {listed}.")
     yield from _judge_reach(system, fit, rows)

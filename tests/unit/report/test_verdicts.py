@@ -328,6 +328,15 @@ def test_the_fit_is_judged(
     assert words in verdict.text
 
 
+def test_a_fit_to_short_runs_is_used_with_care(full_report: RunReport) -> None:
+    short = tuple(replace(row, length_ps=25.0) for row in full_report.production)
+
+    (verdict,) = _about(replace(full_report, production=short), "Ea of LGPS-2x2x2")
+
+    assert verdict.level == "care"
+    assert "but the runs are short" in verdict.text
+
+
 def test_extrapolation_far_below_the_data_is_called_one(full_report: RunReport) -> None:
     far = _with_fit(full_report)
     near = _with_fit(full_report, at_K=450.0)
