@@ -122,7 +122,11 @@ def append_labels(run_dir: Path, system: str, batches: Sequence[LabelBatch]) -> 
     a driver killed while appending leaves no half batch behind.
     """
     present = stored_units(run_dir, system)
-    new = [batch for batch in batches if batch.key not in present and len(batch.labels)]
+    new = []
+    for batch in batches:
+        if batch.key not in present and len(batch.labels):
+            present.add(batch.key)
+            new.append(batch)
     if not new:
         return
     group = require_group(open_store(run_dir), f"labels/{system}")

@@ -115,9 +115,7 @@ def _relax(
         result = walk.result(unit)
         if result is not None:
             learning.structures[name] = {**learning.structures[name], "file": result["file"]}
-            source = LabelSource(unit, name, "relax", -1)
-            learning.sources.append(source)
-            learning.newest.append(source)
+            learning.newest.append(LabelSource(unit, name, "relax", -1))
 
 
 def _settled(walk: Walk, config: RunConfig, learning: Learning, generation: int) -> list[str]:

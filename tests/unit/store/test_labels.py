@@ -38,7 +38,7 @@ def batch(key: int, n_frames: int, role: str = "start", reason: str = "") -> Lab
 
 
 def test_labels_are_appended_once_and_coded_by_tables(tmp_path: Path) -> None:
-    append_labels(tmp_path, "salt", [batch(1, 5), batch(2, 3, "candidate")])
+    append_labels(tmp_path, "salt", [batch(1, 5), batch(2, 3, "candidate"), batch(1, 5)])
 
     append_labels(tmp_path, "salt", [batch(1, 5), batch(3, 2, "check", "SCF not converged")])
 
