@@ -132,7 +132,7 @@ def test_killed_workers_and_engine_children_cost_one_attempt_each(
     run.until(lambda: len(logs[0].read_text().splitlines()) == 2)
     (training, *_) = run.until(lambda: run.children("dasksse.train.deepmd_child"))
     training.send_signal(signal.SIGKILL)
-    (server, *_) = run.until(lambda: run.children("dasksse.explore.lammps_server"))
+    (server, *_) = run.until(lambda: run.children("lammps_server"))
     server.send_signal(signal.SIGKILL)
 
     assert run.wait() == 0, run.log()[-3000:]
@@ -151,11 +151,13 @@ def test_a_run_in_normal_mode_goes_on_from_the_last_segment_and_checkpoint(
         train__steps=1500,
         explore__segment_steps=20,
         explore__frame_interval_steps=5,
+        explore__schedule__0__lengths_ps=[0.4],
         stop__max_generations=1,
         probe__generation=0,
         production=None,
     ).start()
-    run.until(lambda: list(run.run_dir.glob("work/train/*.part/model.ckpt-[1-9]*.index")))
+    # the second checkpoint has begun, so the first one is whole
+    run.until(lambda: list(run.run_dir.glob("work/train/*.part/model.ckpt-200.*")))
     run.kill()
     run.start()
     run.until(lambda: list(run.run_dir.glob("work/md/*.part/segment-00002.npz")))
