@@ -413,7 +413,7 @@ class FailureBudgetSection(Section):
 class StopSection(Section):
     """When a schedule line, or the run, is done."""
 
-    accurate_share: Share = Field(  # 1.0 never stops a line early unless all frames are
+    accurate_share: Share = Field(
         default=0.995, description="A line is done when this share of frames is accurate."
     )
     max_generations: Count = Field(

@@ -38,10 +38,6 @@ ESSENTIAL = frozenset(
 BUDGET_KINDS = {"label": "label", "md": "md", "production": "md", "train": "train"}
 
 
-class InputStopError(ConfigError):
-    """A unit found out that the input cannot be used."""
-
-
 @dataclass
 class _Books:
     """What the driver keeps in memory; all of it can be read back from the run folder."""
@@ -246,7 +242,7 @@ class Driver:
         text = f"{unit.kind} {unit.key} failed ({failed.failure_class}): {failed.error}"
         self._journal.event(text)
         if failed.failure_class == "input":
-            raise InputStopError(failed.error)
+            raise ConfigError(failed.error)
         if failed.failure_class == "disk":
             msg = f"disk full: {failed.error}; free space, then give the same command again"
             raise StoreError(msg)

@@ -13,7 +13,7 @@ from dasksse.units import FS_PER_PS
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from dasksse.config.schema import ProductionSection, RunConfig
+    from dasksse.config.schema import ExploreSection, ProductionSection, RunConfig
     from dasksse.loop.schemes.learning import Round
     from dasksse.records import Json, Unit
 
@@ -36,31 +36,28 @@ class MdSettings:
         Generation of the models.
     ensemble
         As in the configuration.
-    timestep_fs, length_ps, equilibration_ps
-        Time step [fs], length of a run [ps], part of it that is equilibration [ps].
-    frame_interval_steps, segment_steps
-        Steps between frames, and between states kept for recovery.
+    length_ps
+        Length of a run [ps].
+    section
+        Where time step, frame interval, segments and equilibration come from.
     """
 
     kind: str
     path: str
     generation: int
     ensemble: str
-    timestep_fs: float
     length_ps: float
-    equilibration_ps: float
-    frame_interval_steps: int
-    segment_steps: int
+    section: ExploreSection | ProductionSection
 
     @property
     def n_steps(self) -> int:
         """Steps of a run."""
-        return max(1, round(self.length_ps * FS_PER_PS / self.timestep_fs))
+        return max(1, round(self.length_ps * FS_PER_PS / self.section.timestep_fs))
 
     @property
     def interval(self) -> int:
         """Steps between frames, at most the whole run."""
-        return min(self.frame_interval_steps, self.n_steps)
+        return min(self.section.frame_interval_steps, self.n_steps)
 
 
 @dataclass(frozen=True)
@@ -85,7 +82,7 @@ def exploration_plan(
     models: Sequence[str],
 ) -> MdPlan:
     """MD of one schedule line on one system in one generation."""
-    explore, line = config.explore, at.line
+    line = at.line
     pressures = line.pressures_GPa if line.ensemble.startswith("npt") else (0.0,)
     runs = [
         (temperature, pressure, replica)
@@ -98,11 +95,8 @@ def exploration_plan(
         path=f"explore/{at.generation:03d}/{system}",
         generation=at.generation,
         ensemble=line.ensemble,
-        timestep_fs=explore.timestep_fs,
         length_ps=at.length_ps,
-        equilibration_ps=explore.equilibration_ps,
-        frame_interval_steps=explore.frame_interval_steps,
-        segment_steps=explore.segment_steps,
+        section=config.explore,
     )
     return _md_plan(config, settings, runs=runs, structure=structure, models=models)
 
@@ -127,11 +121,8 @@ def production_plan(
         path=f"production/{system}",
         generation=generation,
         ensemble=production.ensemble,
-        timestep_fs=production.timestep_fs,
         length_ps=production.length_ps,
-        equilibration_ps=production.equilibration_ps,
-        frame_interval_steps=production.frame_interval_steps,
-        segment_steps=production.segment_steps,
+        section=production,
     )
     return _md_plan(config, settings, runs=runs, structure=structure, models=models)
 
@@ -155,8 +146,8 @@ def _md_plan(
         replicas=tuple(run[2] for run in runs),
         seeds=tuple(seeds),
         n_frames=settings.n_steps // settings.interval + 1,
-        frame_interval_ps=settings.interval * settings.timestep_fs / FS_PER_PS,
-        equilibration_ps=settings.equilibration_ps,
+        frame_interval_ps=settings.interval * settings.section.timestep_fs / FS_PER_PS,
+        equilibration_ps=settings.section.equilibration_ps,
         models=tuple(models),
     )
     framework = config.explore.framework
@@ -202,10 +193,10 @@ def _md_spec(
         "ensemble": settings.ensemble,
         "temperature_K": run[0],
         "pressure_GPa": run[1],
-        "timestep_fs": settings.timestep_fs,
+        "timestep_fs": settings.section.timestep_fs,
         "n_steps": settings.n_steps,
         "frame_interval_steps": settings.interval,
-        "segment_steps": settings.segment_steps,
+        "segment_steps": settings.section.segment_steps,
         "seed": seed,
         "thermostat_damping_fs": explore.thermostat_damping_fs,
         "barostat_damping_fs": explore.barostat_damping_fs,

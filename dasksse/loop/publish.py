@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from dasksse.records import Labels, content_key
 from dasksse.store.allocation import allocate
+from dasksse.store.folders import write_json
 from dasksse.store.labels import LabelBatch, append_labels
 from dasksse.store.layout import STORE_NAME, open_store
 from dasksse.store.provenance import package_versions
@@ -104,8 +105,6 @@ def drop_consolidated(run_dir: Path) -> None:
         return
     metadata = json.loads(path.read_text())
     if metadata.pop("consolidated_metadata", None) is not None:
-        from dasksse.store.folders import write_json
-
         write_json(path, metadata)
 
 

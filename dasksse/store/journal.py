@@ -186,7 +186,7 @@ def open_journal(folder: RunFolder) -> tuple[Journal, list[str]]:
             missing.append(_row_from_folder(folder, kind, key))
         except StoreError as error:
             notes.append(f"{error}; the unit is done again")
-            _set_aside(folder.unit(kind, key)).rename(folder.part(kind, key))
+            folder.unit(kind, key).rename(folder.part(kind, key))
     journal.record_units(missing)
     for (kind, key), row in known.items():
         if row.status == "done" and (kind, key) not in on_disk:
