@@ -37,6 +37,14 @@ class FailureBudgetError(DasksseError, RuntimeError):
     """More units failed than the configuration allows."""
 
 
+class ClusterError(DasksseError, RuntimeError):
+    """No worker can be had: the queue refuses jobs, or the scheduler cannot be started."""
+
+
+class OutOfTimeError(DasksseError, RuntimeError):
+    """A unit stopped at a checkpoint, its worker's walltime ends; it goes on elsewhere."""
+
+
 class ExternalProgramError(DasksseError, RuntimeError):
     """An outside program (LAMMPS, DeePMD-kit, a DFT code) failed.
 

@@ -422,6 +422,10 @@ class StopSection(Section):
     retries: Annotated[int, Field(ge=0)] = Field(
         default=2, description="Times a crashed unit is tried again before quarantine."
     )
+    hung_after_s: Positive = Field(
+        default=900.0,
+        description="An engine that says nothing for so long [s] is taken for hung and ended.",
+    )
     failure_budget: FailureBudgetSection = Field(
         default=FailureBudgetSection(), description="How much may fail."
     )

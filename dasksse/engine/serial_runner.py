@@ -7,25 +7,29 @@ from typing import TYPE_CHECKING
 
 from dasksse.explore import close_clients
 from dasksse.loop.execute import execute_unit
+from dasksse.records import Workplace
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
-    from dasksse.records import Outcome, Unit
+    from dasksse.records import Outcome, PoolState, Unit
 
 
 class SerialRunner:
     """One slot, no cluster."""
 
-    def __init__(self, run_dir: Path, *, threads: int = 1, reproducible: bool = False) -> None:
+    def __init__(
+        self, run_dir: Path, *, workplace: Workplace | None = None, reproducible: bool = False
+    ) -> None:
         self._run_dir = run_dir
-        self._threads = threads
+        self._workplace = workplace or Workplace()
         self._reproducible = reproducible
         self._queue: deque[Unit] = deque()
 
-    def describe(self) -> str:
-        """One line for the user."""
-        return "serial: one unit after the other in this process"
+    def describe(self) -> list[str]:
+        """Lines for the user."""
+        return ["serial: one unit after the other in this process"]
 
     def free_slots(self, tag: str) -> int:  # noqa: ARG002 - one process offers every tag
         """One unit at a time."""
@@ -42,9 +46,20 @@ class SerialRunner:
         unit = self._queue.popleft()
         return [
             execute_unit(
-                unit, self._run_dir, threads=self._threads, reproducible=self._reproducible
+                unit, self._run_dir, workplace=self._workplace, reproducible=self._reproducible
             )
         ]
+
+    def demand(self, waiting: Mapping[str, int]) -> None:
+        """Nothing to scale."""
+
+    def news(self) -> list[str]:
+        """Nothing ever happens to the one process."""
+        return []
+
+    def pools(self) -> list[PoolState]:
+        """No pools."""
+        return []
 
     def close(self) -> None:
         """End the resident engines of this process."""

@@ -16,10 +16,19 @@ import psutil
 from dasksse.errors import (
     ConfigError,
     ExternalProgramError,
+    OutOfTimeError,
     ProgramMissingError,
     StructureError,
 )
-from dasksse.records import Done, Failed, FailureClass, Outcome, Unit, UnitContext
+from dasksse.records import (
+    Done,
+    Failed,
+    FailureClass,
+    Outcome,
+    Unit,
+    UnitContext,
+    Workplace,
+)
 from dasksse.store.folders import (
     ATTEMPTS,
     DISK_FULL,
@@ -44,6 +53,7 @@ _CLASSES: tuple[tuple[type[BaseException], FailureClass], ...] = (
     (ProgramMissingError, "input"),
     (ConfigError, "input"),
     (StructureError, "input"),
+    (OutOfTimeError, "walltime"),
     (ExternalProgramError, "engine"),
     (KeyboardInterrupt, "interrupted"),
 )
@@ -114,7 +124,11 @@ def _note_attempt(part: Path) -> int:
 
 
 def execute_unit(
-    unit: Unit, run_dir: Path, *, threads: int = 1, reproducible: bool = False
+    unit: Unit,
+    run_dir: Path,
+    *,
+    workplace: Workplace | None = None,
+    reproducible: bool = False,
 ) -> Outcome:
     """Do one unit and commit it; never raises for what the stage does.
 
@@ -127,8 +141,8 @@ def execute_unit(
         What to do.
     run_dir
         Run folder.
-    threads
-        Threads an engine may use.
+    workplace
+        What the worker offers; one thread and unlimited time when None.
     reproducible
         True in comparison mode.
     """
@@ -149,7 +163,12 @@ def execute_unit(
     try:
         attempts = _note_attempt(part)
         context = UnitContext(
-            run_dir, part, _ProgressFile(part / PROGRESS), threads, reproducible, unit.key
+            run_dir,
+            part,
+            _ProgressFile(part / PROGRESS),
+            workplace or Workplace(),
+            reproducible,
+            unit.key,
         )
         value = _stage(unit.function)(unit.payload, context)
         wall_s, cpu_s = time.monotonic() - started, _cpu_seconds() - cpu_started

@@ -1,4 +1,4 @@
-"""Frozen records and protocols that every layer shares."""
+"""Atomic configurations, their labels, and the digests that name work."""
 
 from __future__ import annotations
 
@@ -6,21 +6,17 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass, field, is_dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
 Json = Any
 """A value that :func:`json.dumps` takes."""
-
-FailureClass = Literal["lost", "engine", "scf", "input", "disk", "interrupted"]
-"""Why a unit failed: ``lost`` worker (retried free of charge), ``engine`` crash, ``scf`` not
-converged, bad ``input`` (stops the run), ``disk`` full, ``interrupted`` by the user."""
 
 KEY_LENGTH = 16
 
@@ -215,115 +211,3 @@ class Labels:
                 is_surrogate,
                 tuple(reasons),
             )
-
-
-@dataclass(frozen=True)
-class Unit:
-    """One resumable piece of work, run by one worker in its own folder.
-
-    Attributes
-    ----------
-    kind
-        What it does, in science terms: ``label``, ``train``, ``md``, ``select`` ...
-    key
-        Digest of all inputs; also the name of its folder.
-    tag
-        Worker resource it needs: ``TRAIN``, ``MD``, ``LABEL`` or ``REDUCE``.
-    function
-        ``package.module:name`` of a stage ``f(payload, context) -> dict``.
-    payload
-        JSON inputs of the stage.
-    generation
-        Learning generation it belongs to, -1 for none.
-    amount
-        How much work it is, in ``amount_name`` (MD steps, training steps, labels).
-    amount_name
-        Unit of ``amount``.
-    """
-
-    kind: str
-    key: str
-    tag: str
-    function: str
-    payload: Mapping[str, Json]
-    generation: int = -1
-    amount: float = 1.0
-    amount_name: str = ""
-
-
-@dataclass(frozen=True)
-class Done:
-    """A finished unit and the JSON record its stage returned."""
-
-    unit: Unit
-    value: Mapping[str, Json]
-    wall_s: float
-    cpu_s: float
-
-
-@dataclass(frozen=True)
-class Failed:
-    """A unit that did not finish: data, not an exception."""
-
-    unit: Unit
-    failure_class: FailureClass
-    error: str
-    workdir: str
-    wall_s: float = 0.0
-
-
-Outcome = Done | Failed
-
-
-class Progress(Protocol):
-    """Called by a stage to say how far it is."""
-
-    def __call__(self, done: float, note: str = "") -> None:
-        """Report the amount of work done so far, with a short note."""
-
-
-@dataclass(frozen=True)
-class UnitContext:
-    """What a stage may touch: its own folder, the run folder to read, a progress sink.
-
-    Attributes
-    ----------
-    run_dir
-        The run folder.
-    workdir
-        The unit's staging folder; it survives a crash, so a stage finds its checkpoints there.
-    progress
-        Where to report progress.
-    threads
-        Threads an engine may use.
-    reproducible
-        True in comparison mode.
-    key
-        Key of the unit.
-    """
-
-    run_dir: Path
-    workdir: Path
-    progress: Progress
-    threads: int = 1
-    reproducible: bool = False
-    key: str = ""
-
-
-class Runner(Protocol):
-    """Runs units somewhere; the engine implements it."""
-
-    def describe(self) -> str:
-        """One line for the user: where work runs and where to watch it."""
-
-    def free_slots(self, tag: str) -> int:
-        """How many more units with this tag can start now."""
-
-    def submit(self, unit: Unit) -> None:
-        """Start a unit; its outcome comes from :meth:`wait`."""
-
-    def wait(self, timeout_s: float) -> list[Outcome]:
-        """Outcomes that arrived within the time, possibly none."""
-
-    def close(self) -> None:
-        """Stop everything that still runs and every process that was started."""
