@@ -12,7 +12,7 @@ from rich.console import Console
 from dasksse import __version__
 from dasksse.cli.check_command import print_plan
 from dasksse.cli.validate import check_programs, count_atoms, load_checked
-from dasksse.engine.cluster import make_runner, slots
+from dasksse.engine.cluster import Start, make_runner, slots
 from dasksse.loop.display import MARGIN, Display
 from dasksse.loop.driver import Driver
 from dasksse.loop.estimate import estimate_run
@@ -68,6 +68,7 @@ def _drive(
     """Work until the plan is finished; number of units that were done in it."""
     config = loaded.config
     estimate = estimate_run(config, {name: count or 50 for name, count in n_atoms.items()})
+    start = Start(folder.root, config.reproducible, config.stop.hung_after_s)
     display = Display(folder, console, estimate=estimate, slots=slots(engine))
     journal.set_facts({"state": "running", "version": __version__})
     driver = Driver(
@@ -75,7 +76,7 @@ def _drive(
         structure_digests(loaded),
         folder=folder,
         journal=journal,
-        start_runner=lambda: make_runner(engine, folder.root, reproducible=config.reproducible),
+        start_runner=lambda: make_runner(engine, start),
         display=display,
     )
     display.start()

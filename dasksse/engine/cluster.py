@@ -4,43 +4,48 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 
-from dasksse.config.schema import RegistrySection, Section
-from dasksse.engine.dask_runner import TAGS, DaskRunner
 from dasksse.engine.serial_runner import SerialRunner
+from dasksse.engine.settings import (
+    LocalSettings,
+    PoolSettings,
+    QueueSettings,
+    SerialSettings,
+)
 from dasksse.errors import ConfigError
+from dasksse.records import Workplace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from dasksse.config.schema import RegistrySection, Section
     from dasksse.records import Runner
 
-
-class LocalSettings(Section):
-    """Workers on this machine."""
-
-    workers: Annotated[int, Field(ge=1)] | None = Field(
-        default=None,
-        description="Worker processes; one per core the process may use if absent.",
-    )
-    threads: Annotated[int, Field(ge=1)] = Field(
-        default=1, description="Threads an engine inside a worker may use."
-    )
-    dashboard_port: Annotated[int, Field(ge=0, le=65535)] = Field(
-        default=8787, description="Port of the dashboard on loopback; another if it is taken."
-    )
+LOCAL_GRACE_S = 60.0
+"""A local job waits so long for a new scheduler; it dies with its driver anyway."""
 
 
-class SerialSettings(Section):
-    """No cluster: everything in the driver."""
+@dataclass(frozen=True)
+class Start:
+    """What an engine is started with, besides its own settings.
 
-    threads: Annotated[int, Field(ge=1)] = Field(
-        default=1, description="Threads an engine may use."
-    )
+    Attributes
+    ----------
+    run_dir
+        Run folder.
+    reproducible
+        True in comparison mode.
+    hung_after_s
+        Silence after which an engine's child is taken for hung [s].
+    """
+
+    run_dir: Path
+    reproducible: bool = False
+    hung_after_s: float = 900.0
 
 
 @dataclass(frozen=True)
@@ -48,7 +53,7 @@ class EngineKind:
     """One way to run units."""
 
     settings: type[Section]
-    make: Callable[[Any, Path, bool], Runner]
+    make: Callable[[str, Any, Start], Runner]
     summary: str
 
 
@@ -61,50 +66,132 @@ def usable_cores() -> int:
     )
 
 
-_DASK_SETTINGS = {
-    # every task on a dying worker counts; the driver has its own budget of failures
-    "distributed.scheduler.allowed-failures": 1000,
-    "distributed.scheduler.worker-saturation": 1.0,
-    # engines run for hours in threads that Dask cannot see into
-    "distributed.scheduler.worker-ttl": None,
-    "distributed.worker.memory.terminate": False,
-    "distributed.worker.memory.pause": False,
-    "distributed.worker.memory.spill": False,
-    "distributed.worker.memory.target": False,
-    "distributed.admin.tick.limit": "60s",
-    "distributed.comm.timeouts.connect": "60s",
-    "distributed.comm.timeouts.tcp": "120s",
-}
+def local_pools(settings: LocalSettings) -> dict[str, PoolSettings]:
+    """Pools on this machine: as set, or one for everything."""
+    if settings.pools:
+        return dict(settings.pools)
+    workers = settings.workers or max(1, usable_cores() // settings.threads)
+    pool = PoolSettings(cores=workers * settings.threads, units=workers, min_jobs=1)
+    return {"local": pool}
 
 
-def _make_local(settings: LocalSettings, run_dir: Path, reproducible: bool) -> Runner:
-    import dask
-    from distributed import LocalCluster
+def _make_local(_: str, settings: LocalSettings, start: Start) -> Runner:
+    from dasksse.engine.folder import ClusterFolder
+    from dasksse.engine.hub import Listening
+    from dasksse.engine.jobs import Pace
+    from dasksse.engine.local_queue import LocalQueue
 
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ[name] = str(settings.threads)
-    dask.config.set(_DASK_SETTINGS)
-    cluster = LocalCluster(
-        n_workers=settings.workers or max(1, usable_cores() // settings.threads),
-        threads_per_worker=1,
-        processes=True,
-        memory_limit=0,
-        host="127.0.0.1",
-        dashboard_address=f"127.0.0.1:{settings.dashboard_port}",
-        resources=dict.fromkeys(TAGS, 1),
-        local_directory=str(run_dir / "scratch"),
-        silence_logs=40,
+    folder = ClusterFolder(start.run_dir / "cluster")
+    folder.prepare()
+    listening = Listening(dashboard_port=settings.dashboard_port, tls=settings.tls)
+    pace = Pace(
+        tick_s=0.25,
+        poll_s=0.25,
+        settle_s=0.0,
+        start_timeout_s=120.0,
+        back_off_s=1.0,
+        back_off_most_s=60.0,
     )
-    return DaskRunner(cluster, run_dir, threads=settings.threads, reproducible=reproducible)
+    pools = local_pools(settings)
+    _write_pools(folder, pools, start, grace_s=LOCAL_GRACE_S, interface=None)
+    return _connect(folder, LocalQueue(folder), pools, listening, pace, start)
 
 
-def _make_serial(settings: SerialSettings, run_dir: Path, reproducible: bool) -> Runner:
-    return SerialRunner(run_dir, threads=settings.threads, reproducible=reproducible)
+def _make_queue(kind: str, settings: QueueSettings, start: Start) -> Runner:
+    from distributed.utils import get_ip
 
+    from dasksse.engine.batch_jobs import BatchJobs
+    from dasksse.engine.folder import ClusterFolder
+    from dasksse.engine.hub import Listening
+    from dasksse.engine.jobs import Pace
+
+    folder = ClusterFolder(start.run_dir / "cluster")
+    folder.prepare()
+    host = settings.host or (None if settings.interface else get_ip())
+    listening = Listening(
+        host=host,
+        interface=None if settings.host else settings.interface,
+        port=settings.port,
+        dashboard_port=settings.dashboard_port,
+        tls=settings.tls,
+    )
+    pace = Pace(
+        poll_s=settings.poll,
+        idle_s=settings.idle,
+        settle_s=max(30.0, 2.0 * settings.poll),
+        start_timeout_s=settings.start_timeout,
+        job_attempts=settings.job_attempts,
+    )
+    _write_pools(
+        folder,
+        settings.pools,
+        start,
+        grace_s=settings.grace,
+        interface=settings.interface,
+    )
+    queue = BatchJobs(kind, settings.pools, folder)
+    return _connect(folder, queue, settings.pools, listening, pace, start)
+
+
+def _write_pools(
+    folder: Any,  # noqa: ANN401 - imported late
+    pools: Mapping[str, PoolSettings],
+    start: Start,
+    *,
+    grace_s: float,
+    interface: str | None,
+) -> None:
+    from dasksse.engine.folder import PoolFacts
+
+    for name, pool in pools.items():
+        facts = PoolFacts.of(
+            pool, hung_after_s=start.hung_after_s, grace_s=grace_s, interface=interface
+        )
+        folder.write_pool(name, facts)
+
+
+def _connect(
+    folder: Any,  # noqa: ANN401
+    queue: Any,  # noqa: ANN401
+    pools: Mapping[str, PoolSettings],
+    listening: Any,  # noqa: ANN401
+    pace: Any,  # noqa: ANN401
+    start: Start,
+) -> Runner:
+    """Start the scheduler, then the jobs."""
+    from dasksse.engine.dask_runner import DaskRunner
+    from dasksse.engine.hub import Hub
+    from dasksse.engine.jobs import JobKeeper
+
+    hub = Hub(folder, listening)
+    hub.record(start.run_dir / "report" / "dask-performance.html")
+    jobs = JobKeeper(queue, pools, folder, workers=lambda: hub.workers, pace=pace)
+    jobs.start()
+    return DaskRunner(hub, jobs, start.run_dir, reproducible=start.reproducible)
+
+
+def _make_serial(_: str, settings: SerialSettings, start: Start) -> Runner:
+    workplace = Workplace(threads=settings.threads, hung_after_s=start.hung_after_s)
+    return SerialRunner(start.run_dir, workplace=workplace, reproducible=start.reproducible)
+
+
+_BATCH = {
+    "slurm": "SLURM",
+    "pbs": "PBS Pro and Torque",
+    "sge": "Grid Engine",
+    "lsf": "LSF",
+    "htcondor": "HTCondor",
+    "oar": "OAR",
+    "moab": "Moab",
+}
 
 ENGINES: dict[str, EngineKind] = {
     "local": EngineKind(LocalSettings, _make_local, "Dask workers on this machine"),
     "serial": EngineKind(SerialSettings, _make_serial, "one unit after the other, no Dask"),
+    **{
+        kind: EngineKind(QueueSettings, _make_queue, f"Dask workers in jobs of {name}")
+        for kind, name in _BATCH.items()
+    },
 }
 
 
@@ -114,7 +201,8 @@ def check_engine(section: RegistrySection) -> Section:
     Raises
     ------
     ConfigError
-        When there is no such engine, or a setting is wrong; says what is allowed.
+        When there is no such engine, a setting is wrong, or no pool takes some kind of unit;
+        says what is allowed.
     """
     from dasksse.config.messages import describe_validation, nearest
 
@@ -126,22 +214,42 @@ def check_engine(section: RegistrySection) -> Section:
         )
         raise ConfigError(msg)
     try:
-        return kind.settings.model_validate(section.settings)
+        settings = kind.settings.model_validate(section.settings)
     except ValidationError as error:
         raise ConfigError(
             "; ".join(describe_validation(error, prefix="settings", model=kind.settings))
         ) from error
+    _check_tags(settings)
+    return settings
 
 
-def make_runner(section: RegistrySection, run_dir: Path, *, reproducible: bool) -> Runner:
+def _check_tags(settings: Section) -> None:
+    """Refuse pools that leave a kind of unit without a worker: it would wait for ever."""
+    from dasksse.engine.settings import TAGS
+
+    pools: Mapping[str, PoolSettings] = getattr(settings, "pools", {})
+    offered = {tag for pool in pools.values() for tag in pool.tags}
+    missing = [tag for tag in TAGS if tag not in offered]
+    if pools and missing:
+        msg = (
+            f"settings.pools: no pool takes {', '.join(missing)} units; "
+            "add the tag to a pool's `tags`"
+        )
+        raise ConfigError(msg)
+
+
+def make_runner(section: RegistrySection, start: Start) -> Runner:
     """Start the engine a config names."""
     settings = check_engine(section)
-    return ENGINES[section.kind].make(settings, run_dir, reproducible)
+    return ENGINES[section.kind].make(section.kind, settings, start)
 
 
 def slots(section: RegistrySection) -> int:
-    """Units that an engine runs at the same time."""
+    """Units that an engine runs at the same time, at most."""
     settings = check_engine(section)
+    pools: Mapping[str, PoolSettings] = {}
     if isinstance(settings, LocalSettings):
-        return settings.workers or max(1, usable_cores() // settings.threads)
-    return 1
+        pools = local_pools(settings)
+    elif isinstance(settings, QueueSettings):
+        pools = settings.pools
+    return sum(pool.units * pool.max_jobs for pool in pools.values()) or 1

@@ -1,120 +1,250 @@
-"""Runs units on a Dask cluster: about one task per free slot in flight, results on disk."""
+"""Runs units on Dask workers: one unit for each free worker, results on disk."""
 
 from __future__ import annotations
 
-import logging
 import queue
+import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dasksse.loop.execute import execute_unit
-from dasksse.records import Failed
+from dasksse.engine.settings import TAGS
+from dasksse.engine.worker_setup import run_unit
+from dasksse.errors import ClusterError
+from dasksse.records import Done, Failed
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from distributed import SpecCluster
+    from dasksse.engine.hub import Hub, Worker
+    from dasksse.engine.jobs import JobKeeper
+    from dasksse.records import Outcome, PoolState, Unit
 
-    from dasksse.records import Outcome, Unit
+STOPPABLE = frozenset({"TRAIN", "MD"})
+"""Units with these tags stop at a checkpoint when their worker's time is up."""
 
-TAGS = ("TRAIN", "MD", "LABEL", "REDUCE")
+LEAST_TIME_S = 5.0
+"""A worker with less time left gets nothing more [s]."""
+
+SAFETY = 1.3
+"""A unit that cannot be stopped needs so many times what the longest of its kind took."""
 
 
-def _close_engines() -> None:
-    """End the resident engines of a worker."""
-    from dasksse.explore import close_clients
+@dataclass
+class _Flight:
+    """A unit on its way."""
 
-    close_clients()
+    unit: Unit
+    future: Any
+    worker: Worker
 
 
 class DaskRunner:
-    """Feeds a cluster whose workers offer the tags as Dask resources.
+    """Places units on workers itself: it knows how long each may take and each may live.
 
     Parameters
     ----------
-    cluster
-        A started Dask cluster; closed with the runner.
+    hub
+        The scheduler and its workers.
+    jobs
+        Keeps the workers' jobs.
     run_dir
         Run folder, visible to all workers.
-    threads
-        Threads an engine may use.
     reproducible
         True in comparison mode.
     """
 
     def __init__(
-        self,
-        cluster: SpecCluster,
-        run_dir: Path,
-        *,
-        threads: int = 1,
-        reproducible: bool = False,
+        self, hub: Hub, jobs: JobKeeper, run_dir: Path, *, reproducible: bool = False
     ) -> None:
-        from distributed import Client
-
-        self._cluster = cluster
+        self._hub = hub
+        self._jobs = jobs
         self._run_dir = run_dir
-        self._threads = threads
         self._reproducible = reproducible
-        self._client = Client(cluster, set_as_default=False)
         self._arrived: queue.SimpleQueue[str] = queue.SimpleQueue()
-        self._in_flight: dict[str, tuple[Unit, Any]] = {}
+        self._flights: dict[str, _Flight] = {}
+        self._busy: dict[str, str] = {}  # name of the flight by worker address
+        self._last_kind: dict[str, str] = {}
+        self._longest_s: dict[str, float] = {}
+        self._waiting: dict[str, int] = {}
+        self._news: list[str] = []
         self._count = 0
 
-    def describe(self) -> str:
-        """Say how many workers there are and where the dashboard is."""
-        workers = len(self._cluster.workers)
-        return f"dashboard {self._client.dashboard_link}   {workers} workers"
+    def describe(self) -> list[str]:
+        """Say where the dashboard is and what the pools are."""
+        from dasksse.engine.watching import dashboard_lines, looks_remote
 
-    def free_slots(self, tag: str) -> int:
-        """Workers with this tag that have no unit yet."""
+        lines = dashboard_lines(
+            self._hub.dashboard, self._hub.facts.host, is_remote=looks_remote()
+        )
+        return lines + [_pool_line(state) for state in self.pools()]
+
+    def free_slots(self, tag: str, kind: str = "") -> int:
+        """Workers that could take a unit of this tag and kind now."""
         if tag not in TAGS:
             msg = f"no worker offers the tag {tag!r}; offered are {TAGS}"
             raise ValueError(msg)
-        return max(0, len(self._cluster.workers) - len(self._in_flight))
+        return sum(1 for _ in self._candidates(tag, kind))
+
+    def _candidates(self, tag: str, kind: str) -> Iterator[Worker]:
+        if not self._hub.is_connected:
+            return
+        for address, worker in self._hub.workers.items():
+            if address in self._busy or tag not in worker.tags:
+                continue
+            if worker.time_left_s() > self._need_s(tag, kind) and self._jobs.is_open(
+                worker.job
+            ):
+                yield worker
+
+    def _need_s(self, tag: str, kind: str) -> float:
+        """Time that a unit needs before its worker ends [s]."""
+        if tag in STOPPABLE:
+            return LEAST_TIME_S
+        most = self._jobs.longest_life_s(tag)
+        return max(LEAST_TIME_S, min(SAFETY * self._longest_s.get(kind, 0.0), 0.9 * most))
 
     def submit(self, unit: Unit) -> None:
-        """Start a unit on a worker that offers its tag."""
+        """Start a unit on the worker that fits it best.
+
+        A specialised worker is taken before one for all kinds of work, and one that did the
+        same kind of work last before others: its engine is loaded.
+        """
+        candidates = self._candidates(unit.tag, unit.kind)
+        worker = min(
+            candidates,
+            key=lambda w: (len(w.tags), self._last_kind.get(w.address) != unit.kind),
+            default=None,
+        )
+        if worker is None:
+            msg = f"no free worker takes {unit.tag} units"
+            raise ClusterError(msg)
         self._count += 1
         name = f"{unit.kind}-{unit.key}-{self._count}"
-        future = self._client.submit(
-            execute_unit,
+        future = self._hub.client.submit(
+            run_unit,
             unit,
             self._run_dir,
-            threads=self._threads,
             reproducible=self._reproducible,
             key=name,
             pure=False,
+            workers=[worker.address],
+            allow_other_workers=False,
             resources={unit.tag: 1},
         )
-        self._in_flight[name] = (unit, future)
+        self._flights[name] = _Flight(unit, future, worker)
+        self._busy[worker.address] = name
+        self._last_kind[worker.address] = unit.kind
         future.add_done_callback(lambda _: self._arrived.put(name))
 
     def wait(self, timeout_s: float) -> list[Outcome]:
-        """Outcomes that arrived; a lost worker's unit has gone to another one by itself."""
+        """Outcomes that arrived; units of lost workers come back as lost.
+
+        Raises
+        ------
+        ClusterError
+            When no pool can give a worker any more, or no scheduler can be started.
+        """
+        if hopeless := self._jobs.hopeless():
+            msg = f"no workers can be had: {hopeless}"
+            raise ClusterError(msg)
+        if not self._hub.check():
+            return self._restart()
         names: list[str] = []
-        try:
-            names.append(self._arrived.get(timeout=timeout_s))
-            while True:
-                names.append(self._arrived.get_nowait())
-        except queue.Empty:
-            pass
-        return [self._collect(name) for name in names if name in self._in_flight]
+        end = time.monotonic() + timeout_s
+        while not names and time.monotonic() < end:
+            try:
+                names.append(self._arrived.get(timeout=min(0.2, timeout_s)))
+                while True:
+                    names.append(self._arrived.get_nowait())
+            except queue.Empty:
+                pass
+            if self._has_changed():
+                break
+        outcomes = [self._collect(name) for name in names if name in self._flights]
+        return outcomes + self._lost()
+
+    def _has_changed(self) -> bool:
+        """True when the driver should look: a worker was lost, or is free for what waits."""
+        workers = self._hub.workers
+        if any(flight.worker.address not in workers for flight in self._flights.values()):
+            return True
+        if not self._hub.is_alive:
+            return True
+        return any(
+            count and next(self._candidates(tag, ""), None) is not None
+            for tag, count in self._waiting.items()
+        )
+
+    def _restart(self) -> list[Outcome]:
+        """Go on after the scheduler's death: all that ran is lost, the jobs will come back."""
+        self._news.append("the Dask scheduler died; a new one is started")
+        lost = [
+            Failed(flight.unit, "lost", "the Dask scheduler died", "")
+            for flight in self._flights.values()
+        ]
+        self._flights.clear()
+        self._busy.clear()
+        self._hub.start()
+        return list(lost)
+
+    def _lost(self) -> list[Outcome]:
+        workers = self._hub.workers
+        gone = [
+            n for n, flight in self._flights.items() if flight.worker.address not in workers
+        ]
+        outcomes: list[Outcome] = []
+        for name in gone:
+            flight = self._land(name)
+            if flight.future.status == "finished":
+                self._flights[name] = flight  # its result is on its way to the queue
+                continue
+            flight.future.cancel(force=True)
+            text = f"worker {flight.worker.name} was lost"
+            outcomes.append(Failed(flight.unit, "lost", text, ""))
+        return outcomes
+
+    def _land(self, name: str) -> _Flight:
+        flight = self._flights.pop(name)
+        self._busy.pop(flight.worker.address, None)
+        return flight
 
     def _collect(self, name: str) -> Outcome:
-        unit, future = self._in_flight.pop(name)
+        flight = self._land(name)
         try:
-            outcome: Outcome = future.result()
+            outcome: Outcome = flight.future.result(timeout=60)
         except Exception as error:  # noqa: BLE001 - KilledWorker, unpickling, cancelled ...
-            outcome = Failed(unit, "lost", f"{type(error).__name__}: {error}", "")
-        future.release()
+            text = f"{type(error).__name__}: {error}"
+            outcome = Failed(flight.unit, "lost", text, "")
+        flight.future.release()
+        if isinstance(outcome, Done):
+            self._jobs.unit_done(flight.worker.job)
+            longest = self._longest_s.get(flight.unit.kind, 0.0)
+            self._longest_s[flight.unit.kind] = max(longest, outcome.wall_s)
         return outcome
 
+    def demand(self, waiting: Mapping[str, int]) -> None:
+        """Let the pools follow the work."""
+        self._waiting = dict(waiting)
+        running: dict[str, int] = {}
+        for flight in self._flights.values():
+            running[flight.worker.job] = running.get(flight.worker.job, 0) + 1
+        self._jobs.tell(waiting, running)
+
+    def news(self) -> list[str]:
+        """What happened to workers and jobs."""
+        news, self._news = self._news, []
+        return news + self._jobs.news()
+
+    def pools(self) -> list[PoolState]:
+        """How the pools stand."""
+        return self._jobs.states()
+
     def close(self) -> None:
-        """End engines, workers and scheduler."""
-        logging.getLogger("distributed").setLevel(logging.CRITICAL)
-        if self._in_flight:
-            self._client.cancel([future for _, future in self._in_flight.values()], force=True)
-        else:
-            self._client.run(_close_engines)
-        self._client.close(timeout=5)
-        self._cluster.close(timeout=10)
+        """End jobs, workers and scheduler."""
+        self._hub.close(self._jobs.close)
+
+
+def _pool_line(state: PoolState) -> str:
+    jobs = "job" if state.max_jobs == 1 else "jobs"
+    return f"pool {state.name}: up to {state.max_jobs} {jobs} for {', '.join(state.tags)}"

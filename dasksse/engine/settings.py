@@ -15,7 +15,7 @@ TAGS = ("TRAIN", "MD", "LABEL", "REDUCE")
 Tag = Literal["TRAIN", "MD", "LABEL", "REDUCE"]
 PoolName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,15}$")]
 Count = Annotated[int, Field(ge=1)]
-Line = Annotated[str, Field(min_length=1, pattern=r"^[^\n\r\0]*$")]
+Line = Annotated[str, Field(min_length=1, pattern=r"^[^\n\r\x00]*$")]
 VariableName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.,:@+%/=-]*$")]
 """A word that no shell and no batch system reads as anything else."""

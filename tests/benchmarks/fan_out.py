@@ -8,7 +8,7 @@ import numpy as np
 from measure import Clock, Outcome, Row, clocked, local_engine
 
 from dasksse.config.schema import RegistrySection
-from dasksse.engine.cluster import make_runner
+from dasksse.engine.cluster import Start, make_runner
 from dasksse.loop.units import start_unit_for
 from dasksse.loop.walk import make_unit
 from dasksse.records import Failed, Frames, Unit
@@ -59,7 +59,7 @@ def _run(run_dir: Path, engine: dict[str, object], n_units: int) -> Clock:
     molecule = Frames(np.array([3, 17]), np.array([[[0.0, 0, 0], [2.5, 2.5, 2.5]]]), CELL)
     molecule.save(run_dir / SYSTEM_FILE)
     section = RegistrySection.model_validate(engine)
-    runner = make_runner(section, run_dir, reproducible=False)
+    runner = make_runner(section, Start(run_dir))
     try:
         _drive(runner, [_unit(seed) for seed in range(WARM_UP)])
         with clocked() as clock:

@@ -42,3 +42,17 @@ def slow(payload: Any, context: UnitContext) -> dict[str, Any]:
         context.progress(step, "slow")
         time.sleep(0.1)
     return {"steps": payload["steps"]}
+
+
+def steps_with_a_clock(payload: Any, context: UnitContext) -> dict[str, Any]:
+    """Do small steps, each kept on disk, and stop where the worker's time ends."""
+    log = context.workdir / "steps.log"
+    done = len(log.read_text().splitlines()) if log.exists() else 0
+    while done < payload["steps"]:
+        context.workplace.check_time(1.0)
+        time.sleep(0.1)
+        done += 1
+        with log.open("a") as stream:
+            stream.write(f"{done}\n")
+    steps = log.read_text().splitlines()
+    return {"done": done, "repeated": len(steps) - len(set(steps))}
