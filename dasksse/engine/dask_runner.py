@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dasksse.engine.settings import TAGS
-from dasksse.engine.worker_setup import run_unit
+from dasksse.engine.worker_setup import run_unit, unpack
 from dasksse.errors import ClusterError
 from dasksse.records import Done, Failed
 
@@ -25,6 +25,9 @@ STOPPABLE = frozenset({"TRAIN", "MD"})
 
 LEAST_TIME_S = 5.0
 """A worker with less time left gets nothing more [s]."""
+
+SILENT_S = 10.0
+"""A unit that ended and whose outcome has not come for so long [s] is asked for again."""
 
 SAFETY = 1.3
 """A unit that cannot be stopped needs so many times what the longest of its kind took."""
@@ -61,7 +64,8 @@ class DaskRunner:
         self._jobs = jobs
         self._run_dir = run_dir
         self._reproducible = reproducible
-        self._arrived: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._ended: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._ended_at: dict[str, float] = {}
         self._flights: dict[str, _Flight] = {}
         self._busy: dict[str, str] = {}  # name of the flight by worker address
         self._last_kind: dict[str, str] = {}
@@ -125,6 +129,7 @@ class DaskRunner:
             run_unit,
             unit,
             self._run_dir,
+            flight=name,
             reproducible=self._reproducible,
             key=name,
             pure=False,
@@ -135,7 +140,7 @@ class DaskRunner:
         self._flights[name] = _Flight(unit, future, worker)
         self._busy[worker.address] = name
         self._last_kind[worker.address] = unit.kind
-        future.add_done_callback(lambda _: self._arrived.put(name))
+        future.add_done_callback(lambda _: self._ended.put(name))
 
     def wait(self, timeout_s: float) -> list[Outcome]:
         """Outcomes that arrived; units of lost workers come back as lost.
@@ -150,18 +155,17 @@ class DaskRunner:
             raise ClusterError(msg)
         if not self._hub.check():
             return self._restart()
-        names: list[str] = []
+        outcomes: list[Outcome] = []
         end = time.monotonic() + timeout_s
-        while not names and time.monotonic() < end:
+        while not outcomes and time.monotonic() < end:
             try:
-                names.append(self._arrived.get(timeout=min(0.2, timeout_s)))
+                outcomes += self._landed(self._hub.outcomes.get(timeout=min(0.2, timeout_s)))
                 while True:
-                    names.append(self._arrived.get_nowait())
+                    outcomes += self._landed(self._hub.outcomes.get_nowait())
             except queue.Empty:
                 pass
             if self._has_changed():
                 break
-        outcomes = [self._collect(name) for name in names if name in self._flights]
         return outcomes + self._lost()
 
     def _has_changed(self) -> bool:
@@ -178,7 +182,7 @@ class DaskRunner:
 
     def _restart(self) -> list[Outcome]:
         """Go on after the scheduler's death: all that ran is lost, the jobs will come back."""
-        self._news.append("the Dask scheduler died; a new one is started")
+        self.tell("the Dask scheduler died; a new one is started")
         lost = [
             Failed(flight.unit, "lost", "the Dask scheduler died", "")
             for flight in self._flights.values()
@@ -188,40 +192,43 @@ class DaskRunner:
         self._hub.start()
         return list(lost)
 
-    def _lost(self) -> list[Outcome]:
-        workers = self._hub.workers
-        gone = [
-            n for n, flight in self._flights.items() if flight.worker.address not in workers
-        ]
-        outcomes: list[Outcome] = []
-        for name in gone:
-            flight = self._land(name)
-            if flight.future.status == "finished":
-                self._flights[name] = flight  # its result is on its way to the queue
-                continue
-            flight.future.cancel(force=True)
-            text = f"worker {flight.worker.name} was lost"
-            outcomes.append(Failed(flight.unit, "lost", text, ""))
-        return outcomes
-
-    def _land(self, name: str) -> _Flight:
-        flight = self._flights.pop(name)
-        self._busy.pop(flight.worker.address, None)
-        return flight
-
-    def _collect(self, name: str) -> Outcome:
+    def _landed(self, message: tuple[str, str]) -> list[Outcome]:
+        """Outcome of a flight, if it was still waited for."""
+        name, text = message
+        if name not in self._flights:
+            return []
         flight = self._land(name)
-        try:
-            outcome: Outcome = flight.future.result(timeout=60)
-        except Exception as error:  # noqa: BLE001 - KilledWorker, unpickling, cancelled ...
-            text = f"{type(error).__name__}: {error}"
-            outcome = Failed(flight.unit, "lost", text, "")
         flight.future.release()
+        outcome = unpack(flight.unit, text)
         if isinstance(outcome, Done):
             self._jobs.unit_done(flight.worker.job)
             longest = self._longest_s.get(flight.unit.kind, 0.0)
             self._longest_s[flight.unit.kind] = max(longest, outcome.wall_s)
-        return outcome
+        return [outcome]
+
+    def _land(self, name: str) -> _Flight:
+        flight = self._flights.pop(name)
+        self._ended_at.pop(name, None)
+        self._busy.pop(flight.worker.address, None)
+        return flight
+
+    def _lost(self) -> list[Outcome]:
+        """Flights whose worker is gone, or that ended without a word."""
+        now = time.monotonic()
+        while not self._ended.empty():
+            name = self._ended.get()
+            if name in self._flights:
+                self._ended_at[name] = now
+        workers = self._hub.workers
+        outcomes: list[Outcome] = []
+        for name, flight in list(self._flights.items()):
+            is_gone = flight.worker.address not in workers
+            is_silent = now - self._ended_at.get(name, now) > SILENT_S
+            if is_gone or is_silent or flight.future.status in {"error", "cancelled"}:
+                self._land(name)
+                outcomes.append(Failed(flight.unit, "lost", _why(flight), ""))
+                flight.future.cancel(force=True)
+        return outcomes
 
     def demand(self, waiting: Mapping[str, int]) -> None:
         """Let the pools follow the work."""
@@ -230,6 +237,10 @@ class DaskRunner:
         for flight in self._flights.values():
             running[flight.worker.job] = running.get(flight.worker.job, 0) + 1
         self._jobs.tell(waiting, running)
+
+    def tell(self, text: str) -> None:
+        """Add something to the news."""
+        self._news.append(text)
 
     def news(self) -> list[str]:
         """What happened to workers and jobs."""
@@ -243,6 +254,14 @@ class DaskRunner:
     def close(self) -> None:
         """End jobs, workers and scheduler."""
         self._hub.close(self._jobs.close)
+
+
+def _why(flight: _Flight) -> str:
+    """What became of a flight that brought no outcome."""
+    if flight.future.status == "error":
+        error = flight.future.exception()
+        return f"worker {flight.worker.name}: {type(error).__name__}: {error}"
+    return f"worker {flight.worker.name} was lost"
 
 
 def _pool_line(state: PoolState) -> str:

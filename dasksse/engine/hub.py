@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import queue
 import sys
 import threading
 import time
@@ -14,6 +15,7 @@ from dasksse.engine.dask_settings import set_up_dask
 from dasksse.engine.folder import SchedulerFacts
 from dasksse.engine.scheduler import TOPIC, list_workers
 from dasksse.engine.tls import make_keys, security
+from dasksse.engine.worker_setup import OUTCOMES
 from dasksse.errors import ClusterError
 from dasksse.process import end_process, launch, read_log_tail
 
@@ -96,6 +98,8 @@ class Hub:
         self._connected = 0.0
         self._process: subprocess.Popen[bytes] | None = None
         self._report = contextlib.ExitStack()
+        self.outcomes: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
+        """Name and packed outcome of each flight that has landed."""
         self.client: Any = None
         """Dask client, a new one after each start."""
         set_up_dask()
@@ -123,6 +127,7 @@ class Hub:
             name="dasksse-driver",
         )
         self.client.subscribe_topic(TOPIC, self._note)
+        self.client.subscribe_topic(OUTCOMES, self._note_outcome)
         self._sync()
 
     def _launch(self, session: int) -> subprocess.Popen[bytes]:
@@ -182,6 +187,11 @@ class Hub:
                 self._workers.pop(message["address"], None)
             else:
                 self._workers[message["address"]] = _worker(message)
+
+    def _note_outcome(self, event: tuple[float, dict[str, str]]) -> None:
+        """Hear of a unit's end; called in the client's thread."""
+        _, message = event
+        self.outcomes.put((message["flight"], message["outcome"]))
 
     def _sync(self) -> None:
         facts = self.client.run_on_scheduler(list_workers)

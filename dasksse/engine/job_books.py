@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from dasksse.errors import StoreError
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from dasksse.engine.folder import ClusterFolder
     from dasksse.engine.queues import QueuedJob
+    from dasksse.engine.scaling import BackOff, SlowToShrink
+    from dasksse.engine.settings import PoolSettings
 
 
 @dataclass
@@ -28,6 +30,26 @@ class Job:
     last_seen: float = 0.0
     connected: bool = False
     leaving: bool = False
+
+
+@dataclass
+class PoolCare:
+    """What the keeper remembers of a pool."""
+
+    settings: PoolSettings
+    shrink: SlowToShrink
+    back_off: BackOff
+    trouble: str = ""
+    given_up: str = ""
+    target: int = 0
+
+
+@dataclass
+class Demand:
+    """Units that wait, by tag, and that run, by job."""
+
+    waiting: dict[str, int] = field(default_factory=dict)
+    running: dict[str, int] = field(default_factory=dict)
 
 
 class JobBooks:
@@ -114,3 +136,8 @@ class JobBooks:
             self.jobs[entry.name] = Job(entry.name, pool, entry.job_id, now, since)
             fit.append(entry.name)
         return fit, unfit
+
+
+def is_overdue(job: Job, settings: PoolSettings, now: float) -> bool:
+    """True when a job's walltime is nearly over: its successor may come."""
+    return bool(job.running_since) and now > job.running_since + settings.life_s

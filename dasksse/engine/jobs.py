@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from dasksse.engine.folder import JOB_PREFIX
-from dasksse.engine.job_books import Job, JobBooks
-from dasksse.engine.queues import QueuedJob, QueueError
+from dasksse.engine.job_books import Demand, Job, JobBooks, PoolCare, is_overdue
+from dasksse.engine.queues import QueueError
 from dasksse.engine.scaling import BackOff, SlowToShrink, wanted_jobs
+from dasksse.errors import ClusterError
 from dasksse.process import read_log_tail
 from dasksse.records import PoolState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Callable, Mapping
 
     from dasksse.engine.folder import ClusterFolder
     from dasksse.engine.hub import Worker
+    from dasksse.engine.job_queue import JobQueue, Pace
+    from dasksse.engine.queues import QueuedJob
     from dasksse.engine.settings import PoolSettings
 
 SUBMIT_AT_ONCE = 10
@@ -31,72 +33,7 @@ SHORT_LIFE_S = 60.0
 HARMLESS = frozenset({"", "None", "Priority", "Resources", "BeginTime"})
 """Reasons to wait that mean nothing but patience."""
 
-
-class JobQueue(Protocol):
-    """A place that runs jobs."""
-
-    kind: str
-
-    def submit(self, name: str, pool: str) -> str:
-        """Start or queue a job; its id."""
-
-    def poll(self) -> list[QueuedJob]:
-        """All jobs, by one command."""
-
-    def cancel(self, job_ids: Sequence[str]) -> None:
-        """End jobs, by one command."""
-
-    def log(self, name: str) -> Path:
-        """What a job printed."""
-
-
-@dataclass(frozen=True)
-class Pace:
-    """How fast things are done.
-
-    Attributes
-    ----------
-    tick_s
-        Between two rounds [s].
-    poll_s
-        Between two looks at the queue [s].
-    settle_s
-        A job may be missing in the listing for so long after its submission [s].
-    idle_s
-        A job that is not needed is kept for so long [s].
-    start_timeout_s
-        A job that runs for so long without a worker is replaced [s].
-    back_off_s, back_off_most_s
-        First and longest wait after failures [s].
-    job_attempts
-        Failures in a row after which a pool is given up.
-    """
-
-    tick_s: float = 1.0
-    poll_s: float = 15.0
-    settle_s: float = 30.0
-    idle_s: float = 300.0
-    start_timeout_s: float = 600.0
-    back_off_s: float = 10.0
-    back_off_most_s: float = 600.0
-    job_attempts: int = 5
-
-
-@dataclass
-class _Pool:
-    settings: PoolSettings
-    shrink: SlowToShrink
-    back_off: BackOff
-    trouble: str = ""
-    given_up: str = ""
-    target: int = 0
-
-
-@dataclass
-class _Demand:
-    waiting: dict[str, int] = field(default_factory=dict)
-    running: dict[str, int] = field(default_factory=dict)
-    """Units by job."""
+_NUMBER = re.compile(r"\d+")
 
 
 class JobKeeper:
@@ -129,7 +66,7 @@ class JobKeeper:
         self._workers = workers
         self._pace = pace
         self._pools = {
-            name: _Pool(
+            name: PoolCare(
                 settings,
                 SlowToShrink(pace.idle_s),
                 BackOff(pace.back_off_s, pace.back_off_most_s),
@@ -137,11 +74,12 @@ class JobKeeper:
             for name, settings in pools.items()
         }
         self._lock = threading.RLock()
-        self._demand = _Demand()
+        self._demand = Demand()
         self._news: list[str] = []
         self._polled = 0.0
         self._listing: dict[str, QueuedJob] = {}
         self._queue_failures = 0
+        self._broken = ""
         self._closing = threading.Event()
         run_id = folder.prepare()
         self._books = JobBooks(folder, queue.kind, f"{JOB_PREFIX}-{run_id}")
@@ -155,7 +93,7 @@ class JobKeeper:
     def tell(self, waiting: Mapping[str, int], running: Mapping[str, int]) -> None:
         """Units that wait, by tag, and that run, by job."""
         with self._lock:
-            self._demand = _Demand(dict(waiting), dict(running))
+            self._demand = Demand(dict(waiting), dict(running))
 
     def is_open(self, job: str) -> bool:
         """True when a job may be given units."""
@@ -165,16 +103,8 @@ class JobKeeper:
 
     def longest_life_s(self, tag: str) -> float:
         """Longest time that a job which takes this tag can give to one unit [s]."""
-        from dasksse.engine.worker import margin_s
-
-        lives = [
-            pool.settings.walltime - margin_s(pool.settings.walltime)
-            if pool.settings.walltime
-            else float("inf")
-            for pool in self._pools.values()
-            if tag in pool.settings.tags
-        ]
-        return max(lives, default=float("inf"))
+        pools = (pool.settings for pool in self._pools.values())
+        return max((p.life_s for p in pools if tag in p.tags), default=float("inf"))
 
     def unit_done(self, job: str) -> None:
         """A unit was done: the pool of this job works."""
@@ -191,6 +121,8 @@ class JobKeeper:
 
     def hopeless(self) -> str:
         """Why no unit that waits can ever run; empty while there is hope."""
+        if self._broken:
+            return self._broken
         with self._lock:
             if any(job.connected for job in self._books.jobs.values()):
                 return ""
@@ -232,6 +164,8 @@ class JobKeeper:
         while not self._closing.is_set():
             try:
                 self.round(time.time())
+            except ClusterError as error:  # its commands are not there: nothing will help
+                self._broken = str(error)
             except Exception as error:  # noqa: BLE001 - the keeper must outlive any surprise
                 self._say(f"job keeper: {type(error).__name__}: {error}")
                 self._closing.wait(5.0)
@@ -314,23 +248,24 @@ class JobKeeper:
         else:
             self._say(f"{job.name} ({job.job_id}) was lost; another job goes on")
 
-    def _note_reason(self, job: Job, pool: _Pool, reason: str) -> None:
+    def _note_reason(self, job: Job, pool: PoolCare, reason: str) -> None:
         """Remember why a job waits; say it once when patience alone will not help."""
         if reason in HARMLESS:
             if job.running_since:
                 pool.trouble = ""
             return
-        if pool.trouble != reason:
+        # some batch systems count in their reasons: the same words are no news
+        if _NUMBER.sub("", pool.trouble) != _NUMBER.sub("", reason):
             self._say(f"{job.name} waits in the queue: {reason}")
         pool.trouble = reason
 
-    def _fail(self, job: Job, pool: _Pool, now: float, what: str) -> None:
+    def _fail(self, job: Job, pool: PoolCare, now: float, what: str) -> None:
         wait_s = pool.back_off.fail(now)
         tail = read_log_tail(self._queue.log(job.name), lines=6)
         text = f"{job.name} ({job.job_id}): {what}"
         self._refuse(pool, f"{text}\n{tail}".rstrip(), wait_s)
 
-    def _refuse(self, pool: _Pool, text: str, wait_s: float) -> None:
+    def _refuse(self, pool: PoolCare, text: str, wait_s: float) -> None:
         """Say what went wrong and what comes next."""
         failures = pool.back_off.failures
         if failures >= self._pace.job_attempts:
@@ -339,7 +274,7 @@ class JobKeeper:
         else:
             self._say(f"{text}\nnext try in {wait_s:.0f} s")
 
-    def _steer(self, name: str, pool: _Pool, now: float) -> None:
+    def _steer(self, name: str, pool: PoolCare, now: float) -> None:
         """Submit what is missing or cancel what is too much."""
         with self._lock:
             jobs = [job for job in self._books.jobs.values() if job.pool == name]
@@ -356,7 +291,7 @@ class JobKeeper:
         elif len(useful) > pool.target:
             self._shrink(useful, len(useful) - pool.target)
 
-    def _submit(self, name: str, pool: _Pool, now: float) -> bool:
+    def _submit(self, name: str, pool: PoolCare, now: float) -> bool:
         job_name = self._books.next_name(name)
         try:
             job_id = self._queue.submit(job_name, name)
@@ -408,12 +343,3 @@ class JobKeeper:
     def _say(self, text: str) -> None:
         with self._lock:
             self._news.append(text)
-
-
-def is_overdue(job: Job, settings: PoolSettings, now: float) -> bool:
-    """True when a job's walltime is nearly over: its successor may come."""
-    from dasksse.engine.worker import margin_s
-
-    if settings.walltime is None or not job.running_since:
-        return False
-    return now > job.running_since + settings.walltime - margin_s(settings.walltime)

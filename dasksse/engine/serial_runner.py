@@ -31,7 +31,7 @@ class SerialRunner:
         """Lines for the user."""
         return ["serial: one unit after the other in this process"]
 
-    def free_slots(self, tag: str) -> int:  # noqa: ARG002 - one process offers every tag
+    def free_slots(self, tag: str, kind: str = "") -> int:  # noqa: ARG002 - it takes all
         """One unit at a time."""
         return 1 - len(self._queue)
 

@@ -9,17 +9,19 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from dasksse.config.schema import Section
 
-TAGS = ("TRAIN", "MD", "LABEL", "REDUCE")
+Tag = Literal["TRAIN", "MD", "LABEL", "REDUCE"]
+TAGS: tuple[Tag, ...] = ("TRAIN", "MD", "LABEL", "REDUCE")
 """What units ask of a worker."""
 
-Tag = Literal["TRAIN", "MD", "LABEL", "REDUCE"]
 PoolName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,15}$")]
 Count = Annotated[int, Field(ge=1)]
 Line = Annotated[str, Field(min_length=1, pattern=r"^[^\n\r\x00]*$")]
+Value = Annotated[str, Field(pattern=r"^[^\n\r\x00]*$")]
 VariableName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.,:@+%/=-]*$")]
 """A word that no shell and no batch system reads as anything else."""
 
+MARGIN_SHARE, MARGIN_LEAST_S, MARGIN_MOST_S = 0.1, 10.0, 180.0
 _UNITS_S = {"s": 1, "sec": 1, "min": 60, "h": 3600, "d": 86400}
 _CLOCK = re.compile(r"^(?:(\d+)-)?(\d+):(\d{2})(?::(\d{2}))?$")
 _AMOUNT = re.compile(r"^(\d+(?:\.\d+)?)\s*(s|sec|min|h|d)$")
@@ -69,6 +71,11 @@ def parse_memory_bytes(text: str) -> int:
     raise ValueError(msg)
 
 
+def margin_s(walltime_s: float) -> float:
+    """Time before the end of a job at which its units stop at a checkpoint [s]."""
+    return min(max(MARGIN_SHARE * walltime_s, MARGIN_LEAST_S), MARGIN_MOST_S)
+
+
 def _checked_memory(value: object) -> object:
     if isinstance(value, str):
         parse_memory_bytes(value)
@@ -76,6 +83,7 @@ def _checked_memory(value: object) -> object:
 
 
 TimeS = Annotated[int, BeforeValidator(parse_time_s), Field(ge=10)]
+Interval = Annotated[int, BeforeValidator(parse_time_s), Field(ge=1)]
 Memory = Annotated[str, BeforeValidator(_checked_memory)]
 
 
@@ -103,7 +111,7 @@ class PoolSettings(Section):
     setup: tuple[Line, ...] = Field(
         default=(), description="Shell lines before the worker, such as module loads."
     )
-    environment: dict[VariableName, str] = Field(
+    environment: dict[VariableName, Value] = Field(
         default={}, description="Environment variables of the job."
     )
     prefix: tuple[Line, ...] = Field(
@@ -132,6 +140,13 @@ class PoolSettings(Section):
     def threads(self) -> int:
         """Threads an engine may use."""
         return max(1, self.cores // self.units)
+
+    @property
+    def life_s(self) -> float:
+        """Time that a job can give to units [s]; infinite without a walltime."""
+        return (
+            float("inf") if self.walltime is None else self.walltime - margin_s(self.walltime)
+        )
 
     @model_validator(mode="after")
     def _check_numbers(self) -> Self:
@@ -185,7 +200,7 @@ class QueueSettings(CommonSettings):
         default=600,
         description="Jobs wait so long for a new driver after theirs has died, then end.",
     )
-    poll: TimeS = Field(default=15, description="Time between two looks at the queue.")
+    poll: Interval = Field(default=15, description="Time between two looks at the queue.")
     idle: TimeS = Field(default=300, description="A job without work is kept for so long.")
     start_timeout: TimeS = Field(
         default=600, description="A job that runs for so long without its worker is replaced."

@@ -22,22 +22,17 @@ from typing import Any
 
 from dasksse.engine.dask_settings import set_up_dask
 from dasksse.engine.folder import ClusterFolder, PoolFacts, SchedulerFacts
+from dasksse.engine.settings import margin_s
 from dasksse.engine.tls import security
 from dasksse.engine.worker_setup import WORKPLACE_VARIABLE, startup_facts
 from dasksse.records import Workplace
 
 JOB_ID_VARIABLES = ("SLURM_JOB_ID", "PBS_JOBID", "JOB_ID", "LSB_JOBID", "OAR_JOB_ID")
 LOOK_S = 0.5
-MARGIN_SHARE, MARGIN_LEAST_S, MARGIN_MOST_S = 0.1, 10.0, 180.0
 LAST_MOMENT_S = 4.0
 """Workers are ended so long before the batch system would do it [s]."""
 WITHOUT_WORKER_S = 60.0
 """A nanny that has no worker for so long [s] is started anew."""
-
-
-def margin_s(walltime_s: float) -> float:
-    """Time before the end of a job at which its units stop at a checkpoint [s]."""
-    return min(max(MARGIN_SHARE * walltime_s, MARGIN_LEAST_S), MARGIN_MOST_S)
 
 
 class JobProgram:

@@ -31,6 +31,8 @@ BENCHMARKS = {
     "efficiency": "how busy a finished run (--run-dir) kept its cores",
     "resume": "the same command on a finished run of some 500 units",
     "fan_out": "overhead per unit of work",
+    "driver_scale": "thousands of units through the whole driver: time, memory, resume",
+    "many_workers": "hundreds of workers: joining, memory, units per second",
     "msd": "mean-squared displacement and store",
 }
 """Name of each benchmark, which is its module too, and what it measures."""
@@ -60,6 +62,9 @@ def _arguments() -> argparse.Namespace:
         help="file for the results (runs/benchmarks.json)",
     )
     parser.add_argument("--runs", type=int, help="MD runs of `resident` (40)")
+    parser.add_argument(
+        "--units", type=int, default=20_000, help="units of `driver_scale` (20000)"
+    )
     parser.add_argument("--workers", type=int, default=2, help="workers of the runs (2)")
     parser.add_argument(
         "--run-dir",
@@ -74,8 +79,8 @@ def _arguments() -> argparse.Namespace:
     arguments = parser.parse_args()
     if arguments.runs is None:
         arguments.runs = 2 if arguments.quick else 40
-    if arguments.runs < 1 or arguments.workers < 1:
-        parser.error("--runs and --workers must be at least 1")
+    if min(arguments.runs, arguments.workers, arguments.units) < 1:
+        parser.error("--runs, --workers and --units must be at least 1")
     return arguments
 
 
@@ -96,6 +101,7 @@ def _measure(
         runs=arguments.runs,
         is_quick=arguments.quick,
         run_dir=arguments.run_dir.absolute(),
+        units=arguments.units,
         say=lambda text: _say(f"{name:<12}{text}"),
     )
     options.say(BENCHMARKS[name])

@@ -18,8 +18,8 @@ from ase import Atoms
 from ase.calculators.lj import LennardJones
 
 from dasksse.config.schema import TrainSection
-from dasksse.errors import ConfigError, ProgramMissingError, TrainingError
-from dasksse.records import Frames, Labels
+from dasksse.errors import ConfigError, OutOfTimeError, ProgramMissingError, TrainingError
+from dasksse.records import Frames, Labels, Workplace
 from dasksse.train.dataset import suggest_sel, write_deepmd_data
 from dasksse.train.deepmd_input import training_input
 from dasksse.train.deepmd_parse import read_learning_curve
@@ -105,7 +105,11 @@ def _deepmd_input(
 
 
 def _train(
-    deepmd_input: dict[str, Any], workdir: Path, *, init_from: Path | None = None
+    deepmd_input: dict[str, Any],
+    workdir: Path,
+    *,
+    init_from: Path | None = None,
+    workplace: Workplace | None = None,
 ) -> TrainedModel:
     return train_member(
         deepmd_input,
@@ -113,7 +117,7 @@ def _train(
         backend="tensorflow",
         init_from=init_from,
         compress=False,
-        threads=1,
+        workplace=workplace or Workplace(),
     )
 
 
@@ -137,7 +141,7 @@ def _predict(models: list[TrainedModel], labels: Labels, workdir: Path) -> Predi
         [("toy", labels)],
         type_map=TYPE_MAP,
         workdir=workdir,
-        threads=1,
+        workplace=Workplace(),
     )
     return prediction
 
@@ -205,7 +209,7 @@ def test_the_report_has_the_keys_of_the_command(
     trained: TrainedModel, data: list[tuple[str, Labels]], tmp_path: Path
 ) -> None:
     report = evaluate_report(
-        [trained.model_file], data, type_map=TYPE_MAP, workdir=tmp_path, threads=1
+        [trained.model_file], data, type_map=TYPE_MAP, workdir=tmp_path, workplace=Workplace()
     )
 
     assert json.loads(json.dumps(report)) == report
@@ -270,7 +274,7 @@ def test_a_compressed_model_predicts_what_the_plain_one_does(
         backend="tensorflow",
         init_from=None,
         compress=True,
-        threads=1,
+        workplace=Workplace(),
     )
 
     prediction = _predict([trained, with_tables], data[0][1], tmp_path / "evaluation")
@@ -297,11 +301,12 @@ def test_frames_without_virial_train_as_if_the_loss_had_none(tmp_path: Path) -> 
 WORKER = """
 import json, sys
 from pathlib import Path
+from dasksse.records import Workplace
 from dasksse.train.deepmd_run import train_member
 
 train_member(
     json.loads(Path(sys.argv[1]).read_text()), workdir=Path(sys.argv[2]), backend="tensorflow",
-    init_from=None, compress=False, threads=1,
+    init_from=None, compress=False, workplace=Workplace(),
     on_progress=lambda step, note: print(int(step), flush=True),
 )
 """
@@ -353,6 +358,45 @@ def test_a_training_killed_in_the_middle_goes_on_from_its_checkpoint(
     assert model.model_file.is_file()
 
 
+class LateAfterCheckpoint(Workplace):
+    """A workplace whose time is over once its training has written a checkpoint."""
+
+    def time_left_s(self) -> float:
+        return -1.0 if list(Path(self.pool).glob("*.ckpt-*.index")) else float("inf")
+
+
+def test_a_training_out_of_time_goes_on_from_its_checkpoint(
+    data: list[tuple[str, Labels]], tmp_path: Path
+) -> None:
+    section = SECTION.model_copy(update={"checkpoint_every_steps": 100})
+    deepmd_input = _deepmd_input(data, tmp_path / "data", steps=3000, section=section)
+    workdir = tmp_path / "work"
+
+    with pytest.raises(OutOfTimeError, match="goes on from its checkpoint of step") as stopped:
+        _train(deepmd_input, workdir, workplace=LateAfterCheckpoint(pool=str(workdir)))
+    model = _train(deepmd_input, workdir)
+
+    told = int(str(stopped.value).rsplit(" ", 1)[1])
+    assert told >= 100
+    log = (workdir / "train.log").read_text()
+    [restart] = [line for line in log.splitlines() if "restart from model" in line]
+    assert int(restart.rsplit("-", 1)[1]) >= told
+    assert model.model_file.is_file()
+
+
+def test_a_prefix_that_starts_several_copies_has_the_work_done_once(
+    trained: TrainedModel, data: list[tuple[str, Labels]], tmp_path: Path
+) -> None:
+    twice = Workplace(prefix=("sh", "-c", '"$@" & "$@"; wait', "sh"))
+
+    [prediction] = evaluate_models(
+        [trained.model_file], data[:1], type_map=TYPE_MAP, workdir=tmp_path, workplace=twice
+    )
+
+    assert np.isfinite(prediction.forces).all()
+    assert (tmp_path / "evaluate.log").read_text().count("data set 0, frame 0") == 1
+
+
 def test_a_wrong_key_ends_in_an_error_that_names_it(
     data: list[tuple[str, Labels]], tmp_path: Path
 ) -> None:
@@ -375,7 +419,7 @@ def test_an_element_the_model_does_not_know_is_named(
             [("toy", labels)],
             type_map=["Li", "P", "S"],
             workdir=tmp_path,
-            threads=1,
+            workplace=Workplace(),
         )
 
 
@@ -392,5 +436,5 @@ def test_a_backend_that_is_not_there_is_told_with_what_installs_it(
             backend="jax",
             init_from=None,
             compress=False,
-            threads=1,
+            workplace=Workplace(),
         )

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import runpy
+import shutil
 import signal
+import subprocess
+import sys
 import threading
 import time
 from importlib.util import find_spec
@@ -12,12 +15,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import psutil
 import pytest
 from ase.data import atomic_numbers
 
-from dasksse.errors import ExplorationError
+from dasksse.errors import ExplorationError, OutOfTimeError, ProgramMissingError
 from dasksse.explore import close_clients, lammps_client, read_md, run_md
 from dasksse.explore.start_state import rotated_box
+from dasksse.process import search_path
+from dasksse.records import Workplace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -209,16 +215,23 @@ def test_a_run_is_equal_to_the_bit_in_a_fresh_and_in_a_used_child(
     assert_same_frames(read_md(tmp_path / "fresh"), read_md(tmp_path / "used"))
 
 
-def kill_child_during(workdir: Path, segment: int) -> threading.Thread:
-    """Kill -9 the child from a thread once it is in the middle of a segment."""
+def kill_child_during(
+    workdir: Path,
+    segment: int,
+    *,
+    by: signal.Signals = signal.SIGKILL,
+    victim: Callable[[], int] = lambda: child().pid,
+) -> threading.Thread:
+    """Send the child a signal from a thread once it is in the middle of a segment."""
 
     def watch() -> None:
         log = workdir / "running/segment.log"
-        for _ in range(6000):
+        for _ in range(60_000):
             time.sleep(0.005)
             before = workdir / f"segment-{segment - 1:05d}.npz"
-            if before.exists() and log.exists() and log.read_text().count("\n") > 30:
-                os.kill(child().pid, signal.SIGKILL)
+            begun = segment == 0 or before.exists()
+            if begun and log.exists() and log.read_text().count("\n") > 30:
+                os.kill(victim(), by)
                 return
 
     thread = threading.Thread(target=watch)
@@ -328,3 +341,210 @@ def test_a_damaged_model_is_an_error(tmp_path: Path) -> None:
 
     with pytest.raises(ExplorationError):
         run_md(TOY["toy_spec"]([str(tmp_path / "m.pb")]), crystal(), workdir=tmp_path / "run")
+
+
+def test_a_stopped_child_is_found_out_and_the_run_goes_on(
+    spec: Callable[..., MdSpec], tmp_path: Path
+) -> None:
+    run = spec(n_steps=2400, segment_steps=800)
+    run_md(spec(), crystal(), workdir=tmp_path / "loads the models")
+    impatient = Workplace(hung_after_s=4.0)
+    watcher = kill_child_during(tmp_path / "run", segment=1, by=signal.SIGSTOP)
+
+    with pytest.raises(ExplorationError, match="silent for 4 s"):
+        run_md(run, crystal(), workdir=tmp_path / "run", workplace=impatient)
+    watcher.join()
+    result = run_md(run, crystal(), workdir=tmp_path / "run")
+
+    assert (result.end, result.n_frames) == ("complete", 481)
+    assert 0 < result.steps_repeated < 800
+
+
+class Late(Workplace):
+    """A workplace whose time is over as soon as a file is there."""
+
+    def time_left_s(self) -> float:
+        return -1.0 if Path(self.pool).exists() else float("inf")
+
+
+def test_a_run_out_of_time_within_a_segment_ends_its_child(
+    spec: Callable[..., MdSpec], tmp_path: Path
+) -> None:
+    run = spec(n_steps=100_000, segment_steps=50_000)
+    late = Late(pool=str(tmp_path / "running/segment.log"))
+
+    with pytest.raises(OutOfTimeError, match="goes on from step 0"):
+        run_md(run, crystal(), workdir=tmp_path, workplace=late)
+
+    assert child().pid is None
+    assert not list(tmp_path.glob("segment-*"))
+
+
+# --- several MPI ranks -----------------------------------------------------------------------
+
+needs_mpi = pytest.mark.skipif(
+    shutil.which("mpirun", path=search_path(os.environ)) is None
+    and os.environ.get("CI", "").lower() != "true",
+    reason="no mpirun: pip install mpich",
+)
+TWO_RANKS = Workplace(prefix=("mpirun", "-n", "2"))
+
+
+def ranks(parent: int | None = None) -> list[psutil.Process]:
+    """Processes of the living child that compute."""
+    mpirun = psutil.Process(parent or child().pid)
+    return [
+        process
+        for process in mpirun.children(recursive=True)
+        if "lammps_server" in " ".join(process.cmdline()) and "python" in process.name()
+    ]
+
+
+def assert_gone(processes: list[psutil.Process]) -> None:
+    _, alive = psutil.wait_procs(processes, timeout=20.0)
+    assert [p for p in alive if p.status() != psutil.STATUS_ZOMBIE] == []
+
+
+@needs_mpi
+def test_two_ranks_give_the_frames_of_one(spec: Callable[..., MdSpec], tmp_path: Path) -> None:
+    start = crystal(deformation=SKEWED)
+    runs = {"nvt": False, "npt-tri": True}  # segments go on, or are set from files
+
+    for name, workplace in (("one", Workplace()), ("two", TWO_RANKS)):
+        for ensemble, reproducible in runs.items():
+            run_md(
+                spec(ensemble=ensemble),
+                start,
+                workdir=tmp_path / name / ensemble,
+                workplace=workplace,
+                reproducible=reproducible,
+            )
+
+    assert len(ranks()) == 2
+    for ensemble in runs:
+        one, two = (read_md(tmp_path / name / ensemble) for name in ("one", "two"))
+        np.testing.assert_allclose(two.positions, one.positions, rtol=0, atol=1e-9)
+        np.testing.assert_allclose(two.cells, one.cells, rtol=0, atol=1e-9)
+        np.testing.assert_allclose(two.potential_eV, one.potential_eV, rtol=0, atol=1e-8)
+        np.testing.assert_allclose(two.pressure_GPa, one.pressure_GPa, rtol=0, atol=1e-7)
+        np.testing.assert_allclose(two.atom_deviation, one.atom_deviation, rtol=0, atol=1e-5)
+
+
+@needs_mpi
+def test_a_blow_up_of_two_ranks_is_a_result_and_the_next_run_is_fine(
+    spec: Callable[..., MdSpec], tmp_path: Path
+) -> None:
+    start = crystal()
+    start.positions[0, 1] = start.positions[0, 0] + [0.02, 0.0, 0.0]
+    loose = {"min_distance_A": 1e-6, "max_temperature_ratio": 1e30, "zbl": (0.8, 1.2)}
+
+    result = run_md(
+        spec(ensemble="nve", n_steps=200, **loose),
+        start,
+        workdir=tmp_path / "wild",
+        workplace=TWO_RANKS,
+    )
+    after = run_md(
+        spec(zbl=(0.8, 1.2)), crystal(), workdir=tmp_path / "calm", workplace=TWO_RANKS
+    )
+
+    assert result.end == "blow-up"
+    assert after.end == "complete"
+
+
+@needs_mpi
+@pytest.mark.parametrize("rank", [0, 1])
+def test_when_one_rank_is_killed_the_others_end_and_the_run_goes_on(
+    spec: Callable[..., MdSpec], tmp_path: Path, rank: int
+) -> None:
+    run = spec(n_steps=2400, segment_steps=800)
+    seen: list[psutil.Process] = []
+
+    def victim() -> int:
+        seen.extend(ranks())
+        return next(p.pid for p in seen if p.environ()["PMI_RANK"] == str(rank))
+
+    watcher = kill_child_during(tmp_path, segment=1, victim=victim)
+    with pytest.raises(ExplorationError, match="LAMMPS exited with"):
+        run_md(run, crystal(), workdir=tmp_path, workplace=TWO_RANKS)
+    watcher.join()
+
+    assert_gone(seen)
+    result = run_md(run, crystal(), workdir=tmp_path, workplace=TWO_RANKS)
+    assert (result.end, result.n_frames) == ("complete", 481)
+
+
+@needs_mpi
+def test_closing_ends_all_ranks(spec: Callable[..., MdSpec], tmp_path: Path) -> None:
+    run_md(spec(), crystal(), workdir=tmp_path, workplace=TWO_RANKS)
+    found = ranks()
+
+    close_clients()
+
+    assert len(found) == 2
+    assert_gone(found)
+
+
+WORKER = """
+import runpy, sys, time
+from pathlib import Path
+from dasksse.explore import run_md
+from dasksse.records import Workplace
+
+toy = runpy.run_path(sys.argv[1])
+spec = toy["toy_spec"](sys.argv[3:], n_steps=20)
+run_md(spec, toy["toy_crystal"](), workdir=Path(sys.argv[2]),
+       workplace=Workplace(prefix=("mpirun", "-n", "2")))
+print("idle", flush=True)
+spec = toy["toy_spec"](sys.argv[3:], n_steps=10**6, segment_steps=10**6)
+run_md(spec, toy["toy_crystal"](), workdir=Path(sys.argv[2] + "-long"),
+       workplace=Workplace(prefix=("mpirun", "-n", "2")),
+       on_progress=lambda _: print("runs", flush=True))
+"""
+
+
+@needs_mpi
+@pytest.mark.parametrize("victim", ["worker", "mpirun", "proxy"])
+def test_all_ranks_die_when_what_started_them_is_killed_in_the_middle_of_a_run(
+    models: tuple[str, ...], tmp_path: Path, victim: str
+) -> None:
+    toy = str(Path(__file__).parents[1] / "golden/explore/toy_ensemble.py")
+    worker = subprocess.Popen(
+        [sys.executable, "-c", WORKER, toy, str(tmp_path / "run"), *models],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert worker.stdout is not None
+    assert [worker.stdout.readline(), worker.stdout.readline()] == ["idle\n", "runs\n"]
+    found = ranks(worker.pid)
+    family = psutil.Process(worker.pid).children(recursive=True)
+    names = {"mpirun": "mpirun", "proxy": "hydra_pmi_proxy"}
+    pid = next((p.pid for p in family if p.name() == names.get(victim)), worker.pid)
+
+    os.kill(pid, signal.SIGKILL)
+
+    assert len(found) == 2
+    assert_gone(found)
+    worker.kill()
+    worker.communicate()
+    assert_gone(family)
+
+
+def test_a_launcher_that_does_not_fit_the_mpi_library_is_told(
+    spec: Callable[..., MdSpec], tmp_path: Path
+) -> None:
+    alone = Workplace(prefix=("env", "OMPI_COMM_WORLD_SIZE=4"))
+
+    with pytest.raises(ProgramMissingError, match=r"4 copies .* does not fit the MPI library"):
+        run_md(spec(), crystal(), workdir=tmp_path, workplace=alone)
+
+
+def test_a_launcher_above_the_worker_does_not_confuse_the_child(
+    spec: Callable[..., MdSpec], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    close_clients()
+    for name, value in {"PMI_RANK": "3", "PMI_SIZE": "4", "PMI_FD": "97"}.items():
+        monkeypatch.setenv(name, value)
+
+    assert run_md(spec(), crystal(), workdir=tmp_path).end == "complete"

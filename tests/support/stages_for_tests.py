@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -56,3 +57,8 @@ def steps_with_a_clock(payload: Any, context: UnitContext) -> dict[str, Any]:
             stream.write(f"{done}\n")
     steps = log.read_text().splitlines()
     return {"done": done, "repeated": len(steps) - len(set(steps))}
+
+
+def where_am_i(payload: Any, context: UnitContext) -> dict[str, Any]:
+    time.sleep(0.2)
+    return {"partition": os.environ.get("SLURM_JOB_PARTITION", "")}

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from dasksse.engine.folder import ClusterFolder
 from dasksse.engine.hub import Worker
-from dasksse.engine.jobs import JobKeeper, Pace
+from dasksse.engine.job_queue import Pace
+from dasksse.engine.jobs import JobKeeper
 from dasksse.engine.queues import QueuedJob, QueueError
 from dasksse.engine.settings import PoolSettings
+from dasksse.errors import ClusterError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -273,3 +276,28 @@ def test_the_next_driver_adopts_jobs_of_this_run_and_leaves_others_alone(bench: 
     assert {j["name"] for j in json.loads(bench.folder.jobs_file.read_text())["jobs"]} == set(
         names
     )
+
+
+def test_reasons_that_only_count_are_told_once(bench: Bench) -> None:
+    bench.keeper.tell({"MD": 1}, {})
+    bench.wait(1)
+    for hosts in range(3):
+        bench.queue.set("101", "queued", f"Job slot limit reached: {hosts} hosts")
+        bench.wait(20)
+
+    assert len(bench.keeper.news()) == 1
+
+
+def test_commands_that_are_not_there_leave_no_hope(bench: Bench) -> None:
+    def submit(name: str, pool: str) -> str:
+        raise ClusterError("sbatch is not on PATH")
+
+    bench.queue.submit = submit  # type: ignore[method-assign]
+    bench.keeper.tell({"MD": 1}, {})
+    bench.keeper.start()
+    end = time.monotonic() + 20
+    while not bench.keeper.hopeless() and time.monotonic() < end:
+        time.sleep(0.05)
+    bench.keeper.close()
+
+    assert "sbatch is not on PATH" in bench.keeper.hopeless()
