@@ -17,6 +17,7 @@ from dasksse.engine.settings import (
 )
 from dasksse.errors import ConfigError
 from dasksse.records import Workplace
+from dasksse.report.html import PERFORMANCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -166,7 +167,7 @@ def _connect(
 
     left = end_jobs_elsewhere(folder, queue.kind)
     hub = Hub(folder, listening)
-    hub.record(start.run_dir / "report" / "dask-performance.html")
+    hub.record(start.run_dir / "report" / PERFORMANCE)
     jobs = JobKeeper(queue, pools, folder, workers=lambda: hub.workers, pace=pace)
     jobs.start()
     runner = DaskRunner(hub, jobs, start.run_dir, reproducible=start.reproducible)

@@ -17,6 +17,8 @@ DASK_SETTINGS: dict[str, Any] = {
     "distributed.worker.memory.target": False,
     "distributed.worker.daemon": False,
     "distributed.admin.tick.limit": "60s",
+    # engines change slowly: look at CPU and memory of processes less often than twice a second
+    "distributed.admin.system-monitor.interval": "2s",
     "distributed.comm.timeouts.connect": "60s",
     "distributed.comm.timeouts.tcp": "120s",
 }

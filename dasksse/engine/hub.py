@@ -98,6 +98,7 @@ class Hub:
         self._connected = 0.0
         self._process: subprocess.Popen[bytes] | None = None
         self._report = contextlib.ExitStack()
+        self._record_to: Path | None = None
         self.outcomes: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
         """Name and packed outcome of each flight that has landed."""
         self.client: Any = None
@@ -129,6 +130,7 @@ class Hub:
         self.client.subscribe_topic(TOPIC, self._note)
         self.client.subscribe_topic(OUTCOMES, self._note_outcome)
         self._sync()
+        self._record()
 
     def _launch(self, session: int) -> subprocess.Popen[bytes]:
         where = self._listening
@@ -217,11 +219,16 @@ class Hub:
 
     def record(self, path: Path) -> None:
         """Write Dask's own performance report there when the hub is closed."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._record_to = path
+        self._record()
+
+    def _record(self) -> None:
         from distributed import performance_report
 
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._report.enter_context(self.client.as_current())
-        self._report.enter_context(performance_report(filename=str(path)))
+        if self._record_to is not None:
+            self._report.enter_context(self.client.as_current())
+            self._report.enter_context(performance_report(filename=str(self._record_to)))
 
     def close(self, end_jobs: Callable[[], None]) -> None:
         """Write the performance report, tell all jobs to end, stop the scheduler.

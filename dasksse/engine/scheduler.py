@@ -67,6 +67,10 @@ async def serve(arguments: argparse.Namespace) -> None:
     )
     async with scheduler:
         _watch_workers(scheduler)
+        with contextlib.suppress(Exception):  # a link less, whatever Dask changed
+            from dasksse.engine.science_page import link_science_page
+
+            link_science_page(scheduler)
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(
                 number, lambda: asyncio.ensure_future(scheduler.close(reason="asked to end"))

@@ -45,7 +45,7 @@ LEAST_LEFT = 0.05
 
 @dataclass(frozen=True)
 class Panel:
-    """A figure, and what puts a status into it."""
+    """A figure, and what puts a status into it; hidden as long as it has nothing to show."""
 
     figure: figure
     show: Callable[[Mapping[str, Any]], None]
@@ -124,6 +124,7 @@ def shares_panel() -> Panel:
         columns = _columns(status["generations"], "generation", *names)
         columns["generation"] = [str(generation) for generation in columns["generation"]]
         plot.x_range.factors = columns["generation"]
+        plot.visible = bool(columns["generation"])
         _put(source, columns)
 
     return Panel(plot, show)
@@ -152,6 +153,7 @@ def error_panel() -> Panel:
         values = [row["force_rmse_meV_A"] for row in rows]
         spreads = [row["force_rmse_std_meV_A"] or 0.0 for row in rows]
         pairs = list(zip(values, spreads, strict=True))
+        plot.visible = bool(rows)
         _put(
             source,
             {
@@ -179,6 +181,7 @@ def deviation_panel() -> Panel:
         rows = [row for row in status["probe"] if is_known(row["deviation_eV_A"])]
         values = [row["deviation_eV_A"] for row in rows]
         generations = [row["generation"] for row in rows]
+        plot.visible = bool(rows)
         _put(
             source, {"generation": generations, "value": values, "low": values, "high": values}
         )
@@ -197,6 +200,7 @@ def labels_panel() -> Panel:
 
     def show(status: Mapping[str, Any]) -> None:
         curve = status["labels_in_time"]
+        plot.visible = bool(curve)
         columns = {"at": [_local_ms(at) for at, _ in curve], "labels": [n for _, n in curve]}
         _put(source, columns)
 
@@ -258,6 +262,7 @@ def diffusion_panel() -> Panel:
         colours = cycle_colours([point["system"] for point in status["D"]])
         rows = [_place(point, colours) for point in status["D"]]
         is_point = [is_known(point["D_m2_s"]) for point in status["D"]]
+        plot.visible = any(rows)
         pairs = [(row, is_one) for row, is_one in zip(rows, is_point, strict=True) if row]
         _put(known, _columns([row for row, is_one in pairs if is_one], *names))
         _put(bounds, _columns([row for row, is_one in pairs if not is_one], *names))

@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 
 TEMPLATE = "template.html.j2"
 FORMATS = ("svg", "png")
+PERFORMANCE = "dask-performance.html"
+"""What Dask itself reports of a session, written by the engine."""
+
 _NUMERIC = re.compile(r"[<(−–]|\d+(?![\da-z])")
 """How the text of a numeric cell starts."""
 
@@ -83,14 +86,18 @@ def write_report(report: RunReport, folder: Path) -> Path:
         summary = json.dumps(summarise(report), indent=1, allow_nan=False, ensure_ascii=False)
         _write_whole(folder / "summary.json", summary.encode())
         page = folder / "index.html"
-        _write_whole(page, render_page(report, figures).encode())
+        performance = PERFORMANCE if (folder / PERFORMANCE).is_file() else ""
+        text = render_page(report, figures, performance=performance)
+        _write_whole(page, text.encode())
     except OSError as error:
         msg = f"cannot write the report to {folder}: {error}; free space or choose a folder"
         raise StoreError(msg) from error
     return page
 
 
-def render_page(report: RunReport, figures: Sequence[ShownFigure] = ()) -> str:
+def render_page(
+    report: RunReport, figures: Sequence[ShownFigure] = (), *, performance: str = ""
+) -> str:
     """Fill the page's template.
 
     Parameters
@@ -99,6 +106,8 @@ def render_page(report: RunReport, figures: Sequence[ShownFigure] = ()) -> str:
         The run.
     figures
         Figures to embed.
+    performance
+        File with Dask's performance report, beside the page; empty when there is none.
     """
     import jinja2
 
@@ -117,6 +126,7 @@ def render_page(report: RunReport, figures: Sequence[ShownFigure] = ()) -> str:
         verdicts=by_level(judge(report)),
         level_titles=LEVEL_TITLES,
         figures=figures,
+        performance=performance,
         tables={name: _shown_table(make(report)) for name, make in _TABLES.items()},
         timing=_timing_lines(report.timing),
     )

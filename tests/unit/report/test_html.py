@@ -12,7 +12,7 @@ import pytest
 from dasksse.errors import StoreError
 from dasksse.report import write_report
 from dasksse.report.cards import diffusion_cards, learning_cards, state_cards
-from dasksse.report.html import FORMATS, render_page
+from dasksse.report.html import FORMATS, PERFORMANCE, render_page
 
 if TYPE_CHECKING:
     from dasksse.report.data import RunReport
@@ -226,3 +226,13 @@ def test_timing_lists_the_costliest_kind_first(written: Path) -> None:
     kinds = re.findall(r"CPU-hours, (\w+)", page)
     assert kinds == ["train", "md", "label", "select"]
     assert "8 h 23 min" in page
+
+
+def test_dask_s_own_report_is_linked_when_a_session_left_one(
+    new_report: RunReport, tmp_path: Path
+) -> None:
+    assert PERFORMANCE not in write_report(new_report, tmp_path).read_text()
+
+    (tmp_path / PERFORMANCE).write_text("<html></html>")
+
+    assert f'href="{PERFORMANCE}"' in write_report(new_report, tmp_path).read_text()
