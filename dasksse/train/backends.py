@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dasksse.process import INSTALL_ENGINES
+from dasksse.process import INSTALL_ENGINES, search_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 UNAVAILABLE_EXIT = 69
 """Exit code of the child when its backend cannot be loaded (EX_UNAVAILABLE of sysexits)."""
+
+CLAIM_SUFFIX = ".claim"
+"""File by which one of the copies of a child that a command prefix starts takes the job."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +106,7 @@ def child_environment(threads: int) -> dict[str, str]:
     """
     count = str(threads)
     return os.environ | {
+        "PATH": search_path(os.environ),
         "OMP_NUM_THREADS": count,
         "DP_INTRA_OP_PARALLELISM_THREADS": count,
         "DP_INTER_OP_PARALLELISM_THREADS": count,

@@ -17,12 +17,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dasksse.train.backends import BACKENDS, UNAVAILABLE_EXIT, Backend
+from dasksse.process import die_with_parent
+from dasksse.train.backends import BACKENDS, CLAIM_SUFFIX, UNAVAILABLE_EXIT, Backend
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 Job = dict[str, Any]
+
+FRAMES_A_SIGN = 100
+"""An evaluation gives a sign of life after so many frames."""
 
 
 def _is_whole_tensorflow(checkpoint: Path) -> bool:
@@ -108,11 +112,14 @@ def evaluate(job: Job) -> None:
                 unknown = sorted(set(symbols) - set(index))
                 if unknown:
                     sys.exit(f"{path} knows {', '.join(index)}, not {', '.join(unknown)}")
-                energy, force, virial = model.eval(
-                    arrays[f"positions_{number}"],
-                    arrays[f"cells_{number}"],
-                    [index[symbol] for symbol in symbols],
-                )[:3]
+                types = [index[symbol] for symbol in symbols]
+                positions, cells = arrays[f"positions_{number}"], arrays[f"cells_{number}"]
+                parts = []
+                for first in range(0, len(positions), FRAMES_A_SIGN):
+                    some = slice(first, first + FRAMES_A_SIGN)
+                    parts.append(model.eval(positions[some], cells[some], types)[:3])
+                    sys.stderr.write(f"{path}: data set {number}, frame {first}\n")
+                energy, force, virial = map(np.concatenate, zip(*parts, strict=True))
                 results.setdefault(f"energies_{number}", []).append(energy.reshape(-1))
                 results.setdefault(f"forces_{number}", []).append(force)
                 results.setdefault(f"virials_{number}", []).append(virial.reshape(-1, 3, 3))
@@ -134,9 +141,20 @@ TASKS: dict[str, Callable[[Job], None]] = {
 }
 
 
-def main(job_file: str) -> None:
+def _takes(job_file: Path) -> bool:
+    """Take a job; False when another copy, started by ``mpirun`` or its like, has it."""
+    try:
+        job_file.with_suffix(CLAIM_SUFFIX).touch(exist_ok=False)
+    except FileExistsError:
+        return False
+    return True
+
+
+def main(job_file: Path) -> None:
     """Load the backends a job needs, then do it."""
-    job = json.loads(Path(job_file).read_text())
+    if not _takes(job_file):
+        return
+    job = json.loads(job_file.read_text())
     for name in job["backends"]:
         try:
             importlib.import_module(BACKENDS[name].entry_point)
@@ -147,4 +165,5 @@ def main(job_file: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    die_with_parent()
+    main(Path(sys.argv[1]))

@@ -6,22 +6,34 @@ import json
 import sys
 import time
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from dasksse.config.load import differing_keys
 from dasksse.errors import ConfigError, ProgramMissingError, StoreError, TrainingError
 from dasksse.process import run_program
-from dasksse.train.backends import BACKENDS, UNAVAILABLE_EXIT, Backend, child_environment
+from dasksse.train.backends import (
+    BACKENDS,
+    CLAIM_SUFFIX,
+    UNAVAILABLE_EXIT,
+    Backend,
+    child_environment,
+)
 from dasksse.train.deepmd_input import CHECKPOINT_NAME, CURVE_NAME
 from dasksse.train.deepmd_parse import read_learning_curve
+from dasksse.train.time_limit import TimeLimit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    from dasksse.records import Workplace
+
 PROGRAM = "DeePMD-kit"
 _INPUT = "input.json"
+_CHECKPOINT_NOTE = "checkpoint"
+"""File that all backends rewrite with every checkpoint."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +83,7 @@ def run_child(
     job: Mapping[str, Any],
     *,
     workdir: Path,
-    threads: int,
+    workplace: Workplace,
     on_poll: Callable[[], None] | None = None,
 ) -> None:
     """Run :mod:`dasksse.train.deepmd_child` on a job to its end.
@@ -82,27 +94,30 @@ def run_child(
         Its task and what that needs; written to ``workdir/<task>.json``.
     workdir
         Existing folder; everything is written here, the log to ``<task>.log``.
-    threads
-        Threads of the backend.
+    workplace
+        Threads and command prefix; a child that is silent for its ``hung_after_s`` is ended.
     on_poll
         Called about twice a second.
 
     Raises
     ------
     ProgramMissingError
-        When a backend cannot be loaded.
+        When a backend cannot be loaded, or the program of the prefix is not there.
     TrainingError
-        When the child fails; carries the end of its log.
+        When the child fails or is silent for too long; carries the end of its log.
     """
     task = job["task"]
     (workdir / f"{task}.json").write_text(json.dumps(job, indent=1))
+    (workdir / f"{task}{CLAIM_SUFFIX}").unlink(missing_ok=True)
+    child = [sys.executable, "-P", "-m", "dasksse.train.deepmd_child", f"{task}.json"]
     try:
         run_program(
-            [sys.executable, "-P", "-m", "dasksse.train.deepmd_child", f"{task}.json"],
+            [*workplace.prefix, *child],
             name=f"{PROGRAM} ({task})",
-            workdir=workdir,
-            log_name=f"{task}.log",
-            env=child_environment(threads),
+            log=workdir / f"{task}.log",
+            env=child_environment(workplace.threads),
+            silence_s=workplace.hung_after_s,
+            watch=[workdir / name for name in (CURVE_NAME, _CHECKPOINT_NOTE)],
             on_poll=on_poll,
             error=TrainingError,
         )
@@ -119,12 +134,14 @@ def run_child(
 class _CurveWatcher:
     """Reports the last row of a learning curve when the file has grown."""
 
-    def __init__(self, path: Path, report: Callable[[float, str], None]) -> None:
+    def __init__(self, path: Path, report: Callable[[float, str], None] | None) -> None:
         self._path = path
         self._report = report
         self._size = -1
 
     def __call__(self) -> None:
+        if self._report is None:
+            return
         try:
             size = self._path.stat().st_size
             if size == self._size:
@@ -174,6 +191,28 @@ def _needs_statistics(deepmd_input: Mapping[str, Any], *, compress: bool) -> boo
     return compress or isinstance(sel, str)
 
 
+def _training_job(
+    backend: Backend, *, init_from: Path | None, compress: bool
+) -> dict[str, Any]:
+    """Names of what a training reads and writes."""
+    suffix = backend.model_suffix
+    return {
+        "task": "train",
+        "input": _INPUT,
+        "init_from": None if init_from is None else str(init_from.resolve()),
+        "checkpoint_name": CHECKPOINT_NAME,
+        "curve_name": CURVE_NAME,
+        "frozen": f"frozen_model{suffix}",
+        "compressed": f"compressed_model{suffix}" if compress else None,
+    }
+
+
+def _newest_checkpoint(backend: Backend, workdir: Path, *, restart: bool) -> int:
+    """Step from which the next attempt would go on; 0 when it would start over."""
+    steps = backend.checkpoint_steps(workdir, name=CHECKPOINT_NAME) if restart else []
+    return max(steps, default=0)
+
+
 def train_member(
     deepmd_input: dict[str, Any],
     *,
@@ -181,7 +220,7 @@ def train_member(
     backend: str,
     init_from: Path | None,
     compress: bool,
-    threads: int,
+    workplace: Workplace,
     restart: bool = True,
     on_progress: Callable[[float, str], None] | None = None,
 ) -> TrainedModel:
@@ -201,8 +240,8 @@ def train_member(
         Checkpoint to take the first parameters from; None for random ones.
     compress
         Tabulate the embedding: costs time now, pays in long or large MD.
-    threads
-        Threads of the backend.
+    workplace
+        Threads, command prefix and remaining time of the worker.
     restart
         False starts from the beginning even if there are checkpoints (comparison mode).
     on_progress
@@ -214,8 +253,10 @@ def train_member(
         When the backend is not known, or the network is not that of ``init_from``.
     ProgramMissingError
         When DeePMD-kit or the backend is not installed.
+    OutOfTimeError
+        When the worker's time is over, behind a checkpoint if possible.
     TrainingError
-        When training, freezing or compressing fails.
+        When training, freezing or compressing fails, or the child hangs.
     """
     kind = backend_named(backend)
     workdir.mkdir(parents=True, exist_ok=True)
@@ -223,30 +264,28 @@ def train_member(
         _check_same_model(deepmd_input, init_from)
     (workdir / _INPUT).write_text(json.dumps(deepmd_input, indent=1))
     steps = int(deepmd_input["training"]["numb_steps"])
-    frozen = f"frozen_model{kind.model_suffix}"
-    compressed = f"compressed_model{kind.model_suffix}" if compress else None
-    job = {
-        "task": "train",
+    job = _training_job(kind, init_from=init_from, compress=compress)
+    job |= {
         "backend": backend,
         "backends": [backend],
-        "input": _INPUT,
         "steps": steps,
-        "checkpoint_name": CHECKPOINT_NAME,
-        "curve_name": CURVE_NAME,
         "restart": restart,
-        "init_from": None if init_from is None else str(init_from.resolve()),
         "skip_neighbor_stat": not _needs_statistics(deepmd_input, compress=compress),
-        "frozen": frozen,
-        "compressed": compressed,
     }
     curve = workdir / CURVE_NAME
-    watcher = None if on_progress is None else _CurveWatcher(curve, on_progress)
+    watch_curve = _CurveWatcher(curve, on_progress)
+    newest = partial(_newest_checkpoint, kind, workdir, restart=restart)
+    watch_time = TimeLimit(workplace, newest, n_steps=steps)
+
+    def poll() -> None:
+        watch_curve()
+        watch_time()
+
     started = time.monotonic()
-    run_child(job, workdir=workdir, threads=threads, on_poll=watcher)
-    if watcher is not None:
-        watcher()
+    run_child(job, workdir=workdir, workplace=workplace, on_poll=poll)
+    watch_curve()
     return TrainedModel(
-        model_file=workdir / (compressed or frozen),
+        model_file=workdir / (job["compressed"] or job["frozen"]),
         checkpoint=kind.checkpoint(workdir, steps, name=CHECKPOINT_NAME),
         steps=steps,
         learning_curve=curve,

@@ -9,6 +9,7 @@ import numpy as np
 from ase.data import chemical_symbols
 
 from dasksse.errors import ConfigError, TrainingError
+from dasksse.records import Workplace
 from dasksse.train.accuracy import report_of
 from dasksse.train.backends import BACKENDS
 from dasksse.train.dataset import atom_types
@@ -72,7 +73,7 @@ def evaluate_models(
     *,
     type_map: Sequence[str],
     workdir: Path,
-    threads: int,
+    workplace: Workplace,
 ) -> list[Prediction]:
     """Predictions of all models for all data sets, from one child process.
 
@@ -87,8 +88,8 @@ def evaluate_models(
         Elements in the order of the models' types.
     workdir
         Folder for the child's files; made if it is not there.
-    threads
-        Threads of the backend.
+    workplace
+        Threads and command prefix of the worker.
 
     Returns
     -------
@@ -123,7 +124,7 @@ def evaluate_models(
         "symbols": [[chemical_symbols[z] for z in labels.frames.numbers] for _, labels in data],
         "predictions": _PREDICTIONS,
     }
-    run_child(job, workdir=workdir, threads=threads)
+    run_child(job, workdir=workdir, workplace=workplace)
     return _read_predictions(workdir, [name for name, _ in data])
 
 
@@ -152,7 +153,7 @@ def model_type_map(model: Path, *, workdir: Path) -> list[str]:
         "model": str(model.resolve()),
         "output": _TYPE_MAP,
     }
-    run_child(job, workdir=workdir, threads=1)
+    run_child(job, workdir=workdir, workplace=Workplace())
     return (workdir / _TYPE_MAP).read_text().split()
 
 
@@ -180,7 +181,7 @@ def evaluate_report(
     *,
     type_map: Sequence[str],
     workdir: Path,
-    threads: int,
+    workplace: Workplace,
 ) -> dict[str, Any]:
     """Errors of models over all data sets together, as ``dasksse evaluate --json`` writes them.
 
@@ -194,8 +195,8 @@ def evaluate_report(
         Elements in the order of the models' types.
     workdir
         Folder for the child's files.
-    threads
-        Threads of the backend.
+    workplace
+        Threads and command prefix of the worker.
 
     Returns
     -------
@@ -218,6 +219,6 @@ def evaluate_report(
         msg = "no frame with energy and forces to evaluate the models on"
         raise ConfigError(msg)
     predictions = evaluate_models(
-        models, good, type_map=type_map, workdir=workdir, threads=threads
+        models, good, type_map=type_map, workdir=workdir, workplace=workplace
     )
     return report_of(models, predictions, [labels for _, labels in good])

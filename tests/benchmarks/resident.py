@@ -12,7 +12,7 @@ from dasksse.config.load import load_config
 from dasksse.config.schema import RegistrySection
 from dasksse.explore import MdSpec, close_clients, read_md, run_md
 from dasksse.label import label_frames, load_calculator
-from dasksse.records import Frames
+from dasksse.records import Frames, Workplace
 from dasksse.structures import read_structure, start_set, to_atoms
 from dasksse.train import suggest_sel, train_member, training_input, write_deepmd_data
 
@@ -114,7 +114,7 @@ def _train_models(options: Options, config: RunConfig, atoms: Atoms) -> tuple[st
             backend=config.train.backend,
             init_from=None,
             compress=False,
-            threads=1,
+            workplace=Workplace(),
         )
         models.append(str(trained.model_file))
     return tuple(models)

@@ -48,7 +48,7 @@ def _run_and_publish(payload: Mapping[str, Json], context: UnitContext) -> dict[
         spec,
         start,
         workdir=context.workdir,
-        threads=context.threads,
+        workplace=context.workplace,
         reproducible=context.reproducible,
         on_progress=context.progress,
     )

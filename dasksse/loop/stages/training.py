@@ -157,7 +157,7 @@ def train(payload: Mapping[str, Json], context: UnitContext) -> dict[str, Any]:
         backend=section.backend,
         init_from=None if init is None else context.run_dir / init,
         compress=section.compress,
-        threads=context.threads,
+        workplace=context.workplace,
         restart=not context.reproducible,
         on_progress=context.progress,
     )
@@ -193,7 +193,7 @@ def evaluate(payload: Mapping[str, Json], context: UnitContext) -> dict[str, Any
         data,
         type_map=payload["type_map"],
         workdir=context.workdir,
-        threads=context.threads,
+        workplace=context.workplace,
     )
     errors: dict[str, Any] = {}
     deviations: dict[str, float] = {}

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import os
+import signal
+import socket
 import subprocess
 import sys
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import psutil
 import pytest
 
 from dasksse.errors import ExplorationError, ProgramMissingError
 from dasksse.explore import lammps_client as module
-from dasksse.explore.lammps_client import (
-    EngineSetup,
-    LammpsFailure,
-    close_clients,
-    engine_environment,
-    lammps_client,
-)
+from dasksse.explore import lammps_setup
+from dasksse.explore.lammps_client import LammpsFailure, close_clients, lammps_client
+from dasksse.explore.lammps_setup import EngineSetup, engine_environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -70,6 +70,7 @@ def run(client: LammpsClient, tmp_path: Path, **changes: Any) -> dict[str, Any]:
         "commands": [],
         "steps": 10,
         "state_out": tmp_path / "state.npz",
+        "hung_after_s": 60.0,
     }
     return client.run(**{**arguments, **changes})
 
@@ -142,18 +143,102 @@ def test_a_child_that_dies_is_an_error_and_the_next_run_gets_a_new_one(
 
 
 def test_a_silent_child_is_ended(
-    child: Callable[..., None],
-    setup: EngineSetup,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    child: Callable[..., None], setup: EngineSetup, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(module, "SILENCE_S", 0.3)
     child(run="time.sleep(60)")
 
+    with lammps_client(setup) as client:
+        with pytest.raises(ExplorationError, match=r"silent for 0\.3 s"):
+            run(client, tmp_path, hung_after_s=0.3)
+
+        assert client.pid is None
+
+
+def test_a_child_that_is_silent_while_it_loads_is_ended(
+    child: Callable[..., None], setup: EngineSetup, tmp_path: Path
+) -> None:
+    child(load="time.sleep(60)")
+
     with lammps_client(setup) as client, pytest.raises(ExplorationError, match="silent for"):
+        run(client, tmp_path, hung_after_s=0.3)
+
+
+def test_a_stopped_child_is_ended_and_the_next_run_gets_a_new_one(
+    setup: EngineSetup, tmp_path: Path
+) -> None:
+    with lammps_client(setup) as client:
+        run(client, tmp_path)
+        first = client.pid
+        assert first is not None
+        os.kill(first, signal.SIGSTOP)
+
+        with pytest.raises(ExplorationError, match="silent for"):
+            run(client, tmp_path, hung_after_s=0.3)
         run(client, tmp_path)
 
-    assert client.pid is None
+        assert client.pid not in {None, first}
+        assert not psutil.pid_exists(first)
+
+
+def test_the_prefix_stands_before_the_childs_command(
+    setup: EngineSetup, tmp_path: Path
+) -> None:
+    with_prefix = replace(setup, prefix=("env", "LAUNCHED=yes"))
+
+    with lammps_client(with_prefix) as client:
+        run(client, tmp_path)
+        assert client.pid is not None
+        environment = psutil.Process(client.pid).environ()
+
+    assert environment["LAUNCHED"] == "yes"
+
+
+def test_a_prefix_that_is_no_program_stops_the_run(setup: EngineSetup, tmp_path: Path) -> None:
+    wrong = replace(setup, prefix=("no-such-launcher", "-n", "2"))
+
+    with (
+        lammps_client(wrong) as client,
+        pytest.raises(ProgramMissingError, match="no-such-launcher: No such file"),
+    ):
+        run(client, tmp_path)
+
+
+def test_the_message_of_a_rank_that_took_the_others_with_it_is_passed_on(
+    child: Callable[..., None], setup: EngineSetup, tmp_path: Path
+) -> None:
+    child(run="open('failure.txt', 'w').write('Non-numeric positions'); os._exit(1)")
+
+    with lammps_client(setup) as client:
+        with pytest.raises(LammpsFailure, match="Non-numeric positions"):
+            run(client, tmp_path)
+        child()
+
+        assert run(client, tmp_path)["ok"]  # and it is not told twice
+
+
+def test_the_folder_lies_in_the_workers_scratch_and_those_of_dead_processes_go(
+    setup: EngineSetup, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scratch = tmp_path / "scratch"
+    monkeypatch.setenv("DASKSSE_SCRATCH", str(scratch))
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    host = socket.gethostname()
+    stale = scratch / f"dasksse-lammps-{ended.pid}-abc@{host}"
+    others = [
+        scratch / f"dasksse-lammps-{os.getppid()}-abc@{host}",
+        scratch / f"dasksse-lammps-{ended.pid}-abc@{host}-of-another-name",
+        scratch / "dask-worker",
+    ]
+    for folder in (stale, *others):
+        folder.mkdir(parents=True)
+
+    with lammps_client(setup) as client:
+        run(client, tmp_path)
+
+        own = client._folder
+        assert sorted(scratch.iterdir()) == sorted([*others, own])
+        assert own.name.startswith(f"dasksse-lammps-{os.getpid()}-")
 
 
 def test_a_child_that_talks_nonsense_is_ended(
@@ -161,7 +246,7 @@ def test_a_child_that_talks_nonsense_is_ended(
 ) -> None:
     child(run="print('Segmentation fault', flush=True); time.sleep(60)")
 
-    with lammps_client(setup) as client, pytest.raises(ExplorationError, match="LAMMPS"):
+    with lammps_client(setup) as client, pytest.raises(ExplorationError, match="said 'Seg"):
         run(client, tmp_path)
 
     assert client.pid is None
@@ -239,7 +324,7 @@ def test_without_rows_the_text_is_empty(setup: EngineSetup) -> None:
 
 @pytest.mark.skipif(find_spec("lammps") is None, reason="the LAMMPS wheel is not installed")
 def test_the_environment_finds_the_libraries_and_sets_the_threads(setup: EngineSetup) -> None:
-    base = {"LD_LIBRARY_PATH": "/mine", "HOME": "/h"}
+    base = {"LD_LIBRARY_PATH": "/mine", "HOME": "/h", "PATH": "/site/bin", "PMI_FD": "9"}
 
     environment = engine_environment(
         EngineSetup(setup.models, setup.type_map, 5, None, threads=3), base=base
@@ -252,12 +337,14 @@ def test_the_environment_finds_the_libraries_and_sets_the_threads(setup: EngineS
     assert environment["OMP_NUM_THREADS"] == "3"
     assert environment["DP_INTRA_OP_PARALLELISM_THREADS"] == "3"
     assert environment["HOME"] == "/h"
+    assert environment["PATH"].split(os.pathsep) == [str(Path(sys.prefix) / "bin"), "/site/bin"]
+    assert "PMI_FD" not in environment  # of a launcher above this process
 
 
 @pytest.mark.skipif(find_spec("lammps") is None, reason="the LAMMPS wheel is not installed")
 def test_nothing_heavy_is_imported_to_build_the_environment() -> None:
     code = (
-        "import sys; from dasksse.explore.lammps_client import EngineSetup, engine_environment;"
+        "import sys; from dasksse.explore.lammps_setup import EngineSetup, engine_environment;"
         "engine_environment(EngineSetup(('m.pb',), ('Li',), 5, None));"
         "print([m for m in ('tensorflow', 'deepmd', 'lammps', 'torch') if m in sys.modules])"
     )
@@ -271,9 +358,9 @@ def test_nothing_heavy_is_imported_to_build_the_environment() -> None:
 def test_a_missing_wheel_names_the_remedy(
     setup: EngineSetup, monkeypatch: pytest.MonkeyPatch, absent: str
 ) -> None:
-    known = module._package_folder
+    known = lammps_setup._package_folder
     monkeypatch.setattr(
-        module,
+        lammps_setup,
         "_package_folder",
         lambda name: None if name == absent else known(name) or Path(),
     )

@@ -6,23 +6,26 @@ import contextlib
 import json
 import re
 import shutil
+import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
-from dasksse.errors import ExplorationError, StoreError
+from dasksse.errors import ExplorationError, OutOfTimeError, StoreError
 from dasksse.explore import md
 from dasksse.explore.lammps_client import LammpsFailure
-from dasksse.records import Frames
+from dasksse.records import Frames, Workplace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
+    from dasksse.explore.lammps_setup import EngineSetup
     from dasksse.explore.md_spec import MdSpec
 
 pytestmark = pytest.mark.usefixtures("engine")
@@ -46,6 +49,8 @@ class StraightLineEngine:
         self.message = "Lost atoms: original 2 current 1"
         self.loses_frame = None
         self.touch_at = None
+        self.hung_after_s: list[float] = []
+        self.during_step: Callable[[], None] = lambda: None
 
     def run(
         self,
@@ -54,6 +59,7 @@ class StraightLineEngine:
         commands: list[str],
         steps: int,
         state_out: Path,
+        hung_after_s: float,
         on_step: Callable[[int], None] | None = None,
     ) -> dict[str, Any]:
         self.started_from.append(None if state_in is None else state_in.name)
@@ -69,6 +75,8 @@ class StraightLineEngine:
             raise ExplorationError("LAMMPS", -9, ".", "killed")
         if self.step == self.fails_at:
             raise LammpsFailure(self.message)
+        self.hung_after_s.append(hung_after_s)
+        self.during_step()
         if on_step is not None:
             on_step(self.step - 1)
         images = np.floor(self.fractions)
@@ -109,7 +117,8 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> StraightLineEngine:
     engine = StraightLineEngine()
 
     @contextlib.contextmanager
-    def client(_setup: object) -> Iterator[StraightLineEngine]:
+    def client(setup: EngineSetup) -> Iterator[StraightLineEngine]:
+        engine.setup = setup
         yield engine
 
     monkeypatch.setattr(md, "lammps_client", client)
@@ -286,6 +295,78 @@ def test_progress_is_reported_in_steps_during_and_after_each_segment(
     md.run_md(spec, start, workdir=workdir, on_progress=seen.append)
 
     assert seen == [19, 20, 39, 40, 51, 52]
+
+
+def in_s(seconds: float) -> Workplace:
+    """A workplace that wants to be free after so long."""
+    return Workplace(stop_at=time.time() + seconds)
+
+
+def test_the_engine_gets_what_the_workplace_offers(
+    engine: StraightLineEngine, spec: MdSpec, start: Frames, workdir: Path
+) -> None:
+    workplace = Workplace(threads=3, prefix=("mpirun", "-n", "2"), hung_after_s=77.0)
+
+    md.run_md(spec, start, workdir=workdir, workplace=workplace)
+
+    assert (engine.setup.threads, engine.setup.prefix) == (3, ("mpirun", "-n", "2"))
+    assert engine.hung_after_s == [77.0] * 3
+
+
+def test_without_time_for_a_first_segment_nothing_is_begun(
+    engine: StraightLineEngine, spec: MdSpec, start: Frames, workdir: Path
+) -> None:
+    with pytest.raises(OutOfTimeError, match=r"[34] s of walltime left, .* needs 6 s"):
+        md.run_md(spec, start, workdir=workdir, workplace=in_s(4.0))
+
+    assert engine.started_from == []
+
+
+def test_the_run_stops_between_segments_when_the_next_one_would_not_end_in_time(
+    engine: StraightLineEngine,
+    spec: MdSpec,
+    start: Frames,
+    workdir: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(md, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    engine.during_step = lambda: clock.__setitem__(0, clock[0] + 40.0)  # 40 s a segment
+
+    with pytest.raises(OutOfTimeError, match="the next step needs 52 s"):
+        md.run_md(spec, start, workdir=workdir, workplace=in_s(50.0))
+    result = md.run_md(spec, start, workdir=workdir)
+
+    assert engine.started_from == ["start.npz", "segment-00000.npz", None]
+    assert result == md.MdResult(11, 11, "complete", "", 52, 0)
+
+
+def test_a_segment_is_cut_when_the_time_is_over(
+    engine: StraightLineEngine,
+    spec: MdSpec,
+    start: Frames,
+    workdir: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(md, "FIRST_SEGMENT_S", 0.0)
+    seen = []
+    workplace = in_s(0.3)
+    engine.during_step = lambda: time.sleep(0.31)
+
+    with pytest.raises(
+        OutOfTimeError, match=r"over at MD step 19: the run goes on from step 0"
+    ):
+        md.run_md(spec, start, workdir=workdir, workplace=workplace, on_progress=seen.append)
+    result = md.run_md(spec, start, workdir=workdir)
+
+    assert seen == []
+    assert result == md.MdResult(11, 11, "complete", "", 52, 20)
+
+
+def test_a_finished_run_needs_no_time(spec: MdSpec, start: Frames, workdir: Path) -> None:
+    first = md.run_md(spec, start, workdir=workdir)
+
+    assert md.run_md(spec, start, workdir=workdir, workplace=in_s(-1.0)) == first
 
 
 def test_a_folder_of_another_run_is_refused(spec: MdSpec, start: Frames, workdir: Path) -> None:

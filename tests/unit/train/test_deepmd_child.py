@@ -157,7 +157,21 @@ def test_a_backend_that_cannot_be_loaded_ends_the_child_with_its_reason(
     job.write_text(json.dumps({"task": "train", "backends": ["paddle"]}))
 
     with pytest.raises(SystemExit) as stopped:
-        deepmd_child.main(str(job))
+        deepmd_child.main(job)
 
     assert stopped.value.code == UNAVAILABLE_EXIT
     assert "the paddle backend cannot be loaded" in capsys.readouterr().err
+
+
+def test_of_several_copies_that_a_launcher_starts_one_does_the_job(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    done = []
+    monkeypatch.setitem(deepmd_child.TASKS, "train", done.append)
+    job = tmp_path / "train.json"
+    job.write_text(json.dumps({"task": "train", "backends": []}))
+
+    for _ in range(3):
+        deepmd_child.main(job)
+
+    assert len(done) == 1

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import json
+import sys
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from dasksse.errors import ConfigError, ProgramMissingError, TrainingError
+from dasksse.errors import ConfigError, OutOfTimeError, ProgramMissingError, TrainingError
+from dasksse.records import Workplace
 from dasksse.train import deepmd_run
 from dasksse.train.backends import UNAVAILABLE_EXIT
 from dasksse.train.deepmd_run import train_member
@@ -36,20 +39,17 @@ class FakeProgram:
 
     def __call__(self, command: list[str], **asked: Any) -> None:
         self.asked = asked | {"command": command}
-        workdir: Path = asked["workdir"]
+        workdir: Path = asked["log"].parent
         self.job = json.loads((workdir / command[-1]).read_text())
         poll = asked["on_poll"]
-        if poll is not None:
-            curve = workdir / "lcurve.out"
-            poll()
-            for text in (HEADER, "0 9.0 1.0 0.5 1e-3\n", "", "10 8.0 1.0 0.25 9e-4\n"):
-                with curve.open("a") as stream:
-                    stream.write(text)
-                poll()
+        curve = workdir / "lcurve.out"
+        poll()
+        for text in (HEADER, "0 9.0 1.0 0.5 1e-3\n", "", "10 8.0 1.0 0.25 9e-4\n"):
             with curve.open("a") as stream:
-                stream.write(
-                    "50 7.0 1.0 0.125 1e-5\n"
-                )  # written between the last poll and the end
+                stream.write(text)
+            poll()
+        with curve.open("a") as stream:  # written between the last poll and the end
+            stream.write("50 7.0 1.0 0.125 1e-5\n")
         if self.error is not None:
             raise self.error
 
@@ -66,20 +66,24 @@ def _train(workdir: Path, **changes: Any) -> deepmd_run.TrainedModel:
         "backend": "tensorflow",
         "init_from": None,
         "compress": False,
-        "threads": 1,
+        "workplace": Workplace(),
     }
     deepmd_input = changes.pop("deepmd_input", _input())
     return train_member(deepmd_input, workdir=workdir, **(facts | changes))
 
 
 def test_the_child_gets_the_input_and_the_job(program: FakeProgram, tmp_path: Path) -> None:
-    model = _train(tmp_path / "new", threads=3)
+    workplace = Workplace(threads=3, prefix=("srun", "-n", "1"), hung_after_s=77.0)
+    model = _train(tmp_path / "new", workplace=workplace)
 
     assert json.loads((tmp_path / "new/input.json").read_text()) == _input()
     assert program.job["steps"] == 50
     assert program.job["restart"] is True
     assert program.job["skip_neighbor_stat"] is True
     assert program.asked["env"]["OMP_NUM_THREADS"] == "3"
+    assert program.asked["command"][:4] == ["srun", "-n", "1", sys.executable]
+    assert program.asked["silence_s"] == 77.0
+    assert [path.name for path in program.asked["watch"]] == ["lcurve.out", "checkpoint"]
     assert model.model_file == tmp_path / "new/frozen_model.pb"
     assert model.checkpoint == tmp_path / "new/model.ckpt-50"
     assert model.learning_curve == tmp_path / "new/lcurve.out"
@@ -135,6 +139,17 @@ def test_a_warm_start_from_another_network_is_refused(
 
     _train(tmp_path / "c", deepmd_input=_input(seed=2), init_from=first.checkpoint)
     assert program.job["init_from"] == str(first.checkpoint)
+
+
+@pytest.mark.usefixtures("program")
+@pytest.mark.parametrize(("restart", "step"), [(True, 40), (False, 0)])
+def test_a_training_stops_when_the_walltime_is_over(
+    tmp_path: Path, restart: bool, step: int
+) -> None:
+    (tmp_path / "model.ckpt-40.index").touch()
+
+    with pytest.raises(OutOfTimeError, match=f"newest checkpoint is that of step {step}$"):
+        _train(tmp_path, workplace=Workplace(stop_at=time.time() - 9.0), restart=restart)
 
 
 def test_an_unknown_backend_is_refused(tmp_path: Path) -> None:

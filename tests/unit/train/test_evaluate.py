@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from dasksse.errors import AnalysisError, ConfigError
+from dasksse.records import Workplace
 from dasksse.train.accuracy import max_force_deviation, report_of, rmse
 from dasksse.train.evaluate import Prediction, evaluate_models, evaluate_report
 
@@ -165,7 +166,7 @@ def test_what_is_no_model_is_refused(
             [("a", make_labels())],
             type_map=["Li", "P", "S"],
             workdir=tmp_path,
-            threads=1,
+            workplace=Workplace(),
         )
 
 
@@ -177,5 +178,9 @@ def test_labels_that_are_all_bad_cannot_be_evaluated(
 
     with pytest.raises(ConfigError, match=r"no frame with energy and forces"):
         evaluate_report(
-            [], [("a", labels)], type_map=["Li", "P", "S"], workdir=tmp_path, threads=1
+            [],
+            [("a", labels)],
+            type_map=["Li", "P", "S"],
+            workdir=tmp_path,
+            workplace=Workplace(),
         )

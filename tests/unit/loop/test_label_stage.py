@@ -1,0 +1,117 @@
+"""The label stage: attempts that are broken off, and what the next one keeps."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from ase.build import bulk
+
+from dasksse import label as labelling
+from dasksse.errors import OutOfTimeError
+from dasksse.loop.stages.labels import label
+from dasksse.records import Frames, Labels, UnitContext, Workplace, work
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+N_FRAMES = 4
+PAYLOAD = {
+    "calculator": {"kind": "emt", "settings": {}},
+    "frames_file": "frames.npz",
+    "indices": [0, 2, 3, 4],
+    "virial": True,
+    "max_force_eV_A": 50.0,
+}
+
+
+@pytest.fixture
+def run_dir(tmp_path: Path) -> Path:
+    atoms = bulk("Cu", cubic=True)
+    rng = np.random.default_rng(1)
+    positions = atoms.positions + rng.normal(scale=0.05, size=(5, 4, 3))
+    frames = Frames(np.asarray(atoms.numbers), positions, np.repeat(atoms.cell[:][None], 5, 0))
+    frames.save(tmp_path / "frames.npz")
+    return tmp_path
+
+
+def context(run_dir: Path, name: str, **changes: Any) -> UnitContext:
+    workdir = run_dir / name
+    workdir.mkdir(exist_ok=True)
+    return UnitContext(run_dir, workdir, **({"progress": lambda *_: None} | changes))
+
+
+class Counted:
+    """Counts the frames that are labelled; stands before the real function."""
+
+    def __init__(self, fails_at: int | None = None) -> None:
+        self.n = 0
+        self.fails_at = fails_at
+        self.real = labelling.label_frames
+
+    def __call__(self, *arguments: Any, **options: Any) -> Labels:
+        self.n += 1
+        if self.n == self.fails_at:
+            raise KeyboardInterrupt
+        return self.real(*arguments, **options)
+
+
+def test_a_batch_labelled_in_two_attempts_is_that_of_one(
+    run_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calm = label(PAYLOAD, context(run_dir, "calm"))
+    count = Counted(fails_at=3)
+    monkeypatch.setattr(labelling, "label_frames", count)
+
+    with pytest.raises(KeyboardInterrupt):
+        label(PAYLOAD, context(run_dir, "broken"))
+    record = label(PAYLOAD, context(run_dir, "broken"))
+
+    assert count.n == N_FRAMES + 1
+    timing = {"seconds_per_frame": 0.0}
+    assert record | timing == calm | timing
+    left, right = (Labels.load(run_dir / name / "labels.npz") for name in ("calm", "broken"))
+    np.testing.assert_array_equal(left.forces, right.forces)
+    np.testing.assert_array_equal(left.virials, right.virials)
+    np.testing.assert_array_equal(left.frames.positions, right.frames.positions)
+    assert [path.name for path in (run_dir / "broken").iterdir()] == ["labels.npz"]
+
+
+def test_a_worker_without_time_stops_between_frames(
+    run_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    count = Counted()
+    monkeypatch.setattr(labelling, "label_frames", count)
+    done: list[float] = []
+    # A frame takes no time here; with two of them done, it is late.
+    clock = SimpleNamespace(time=lambda: 1000.0 if len(done) < 2 else 2000.0)
+    monkeypatch.setattr(work, "time", clock)
+
+    def progress(n: float, note: str = "") -> None:
+        done.append(n)
+
+    short = context(run_dir, "short", progress=progress, workplace=Workplace(stop_at=1900.0))
+    with pytest.raises(OutOfTimeError, match="0 s of walltime left"):
+        label(PAYLOAD, short)
+    label(PAYLOAD, context(run_dir, "short"))
+
+    assert done == [1, 2]
+    assert count.n == N_FRAMES
+
+
+def test_a_frame_that_failed_is_tried_again_by_the_next_attempt(
+    run_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    count = Counted(fails_at=2)
+    monkeypatch.setattr(labelling, "label_frames", count)
+    strict = {**PAYLOAD, "max_force_eV_A": 1e-9}
+
+    with pytest.raises(KeyboardInterrupt):
+        label(strict, context(run_dir, "strict"))
+    record = label(strict, context(run_dir, "strict"))
+
+    assert count.n == N_FRAMES + 2
+    assert record["n_good"] == 0
+    assert len(record["reasons"]) == N_FRAMES
