@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from dasksse.errors import ConfigError
+from dasksse.records import Workplace
 from dasksse.store.folders import write_json
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def command(arguments: argparse.Namespace) -> int:
             read_labels(arguments.data, type_map=type_map),
             type_map=known,
             workdir=Path(scratch),
-            threads=int(os.environ.get("OMP_NUM_THREADS", "1")),
+            workplace=Workplace(threads=int(os.environ.get("OMP_NUM_THREADS", "1"))),
         )
     _print(Console(), values)
     if arguments.json is not None:

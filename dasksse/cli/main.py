@@ -59,8 +59,15 @@ def _add_doctor(parser: argparse.ArgumentParser) -> None:
 
 def _add_status(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", type=Path, help="run folder")
-    parser.add_argument("--watch", action="store_true", help="refresh until interrupted")
+    parser.add_argument("--watch", action="store_true", help="live view, ended by q")
     parser.add_argument("--json", action="store_true", help="machine-readable")
+
+
+def _add_retry(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", type=Path, help="run folder")
+    parser.add_argument(
+        "--failed", metavar="KIND", help="only units of this kind, such as label"
+    )
 
 
 def _add_report(parser: argparse.ArgumentParser) -> None:
@@ -74,6 +81,14 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", type=Path, help="write the numbers to this file")
 
 
+def _add_drill(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--kills", type=int, default=20, help="number of kills")
+    parser.add_argument("--seed", type=int, default=0, help="equal seeds draw equal kills")
+    parser.add_argument("--cluster", type=Path, help="YAML file {kind, settings} of an engine")
+    parser.add_argument("--dir", type=Path, help="new folder; runs/drill when absent")
+    parser.add_argument("--json", type=Path, help="write the numbers to this file")
+
+
 def _add_schema(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", type=Path, help="file; standard output when absent")
 
@@ -84,8 +99,10 @@ _COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     "check": ("validate a configuration; print plan and estimate", _add_check),
     "doctor": ("prove that each outside part works", _add_doctor),
     "status": ("how far a run is", _add_status),
+    "retry": ("give units that failed for good another chance", _add_retry),
     "report": ("write the report of a run", _add_report),
     "evaluate": ("errors of models on labelled data", _add_evaluate),
+    "drill": ("kill what can die in a toy run; prove that nothing is lost", _add_drill),
     "schema": ("JSON schema of the configuration, for editors", _add_schema),
 }
 """Command: help and arguments; each lives in ``dasksse.cli.<command>_command:command``."""

@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import shlex
 import signal
 import time
 from pathlib import Path
+from socket import gethostname
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.markup import escape
 
 from dasksse import __version__
 from dasksse.cli.check_command import print_plan
 from dasksse.cli.validate import check_programs, count_atoms, load_checked
 from dasksse.engine.cluster import Start, make_runner, slots
+from dasksse.errors import StoreError
 from dasksse.loop.display import MARGIN, Display
 from dasksse.loop.driver import Driver
+from dasksse.loop.ending import Ending, run_hook, summarise
 from dasksse.loop.estimate import estimate_run
-from dasksse.loop.prepare import open_run_folder, structure_digests
+from dasksse.loop.prepare import keep_config, open_run_folder, structure_digests
 from dasksse.loop.publish import seal
 from dasksse.report.formats import format_duration
 from dasksse.store.folders import driver_lock
 from dasksse.store.journal import Journal, open_journal
+from dasksse.store.run_log import RunLog
 
 if TYPE_CHECKING:
     import argparse
@@ -41,20 +49,73 @@ def command(arguments: argparse.Namespace) -> int:
     check_programs()
     root = (arguments.dir or Path("runs") / loaded.config.name).absolute()
     folder, changes = open_run_folder(loaded, root)
-    signal.signal(signal.SIGTERM, _interrupt)
+    _heed_signals()
     with driver_lock(folder):
-        journal, notes = open_journal(folder)
-        console.print(f"run folder {folder.root}", highlight=False)
-        for text in [*notes, *(f"changed since the run began: {c}" for c in changes)]:
-            console.print(f"[yellow]{'note':>{MARGIN}}[/yellow]  {text}", highlight=False)
-            journal.event(text)
-        n_units = _drive(console, loaded, engine, folder, journal, n_atoms)
-        _finish(console, folder, journal, is_new=n_units > 0)
+        keep_config(loaded, folder)
+        log = RunLog(folder.log)
+        words = _same_command(arguments, root)
+        log.write(f"start: dasksse {__version__}, process {os.getpid()} on {gethostname()}")
+        log.write(f"command: {words}")
+        try:
+            journal, notes = open_journal(folder)
+            notes += [f"changed since the run began: {change}" for change in changes]
+            events = [(time.time(), text) for text in notes]
+            journal.write(events=events, facts={"command": words})
+            _say_notes(console, folder, log, notes)
+            n_units = _drive(console, loaded, engine, folder, journal, n_atoms)
+            _finish(console, folder, journal, is_new=n_units > 0)
+            ending = Ending("finished", "finished")
+        except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - told, then raised
+            ending = Ending.of(error)
+        log.write(f"stop: {ending.state}: {ending.message}")
+    _tell(console, loaded, folder, ending)
+    if ending.error is not None:
+        raise ending.error
     return 0
+
+
+def _heed_signals() -> None:
+    """End cleanly when asked to, or when the terminal goes away without ``nohup``."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _interrupt)
 
 
 def _interrupt(signum: int, frame: object) -> None:  # noqa: ARG001 - signal handler
     raise KeyboardInterrupt
+
+
+def _same_command(arguments: argparse.Namespace, root: Path) -> str:
+    """The command that continues the run, from any folder."""
+    words = ["python", "-m", "dasksse.run", str(arguments.config.absolute())]
+    words += ["--dir", str(root)]
+    if arguments.cluster is not None:
+        words += ["--cluster", str(arguments.cluster.absolute())]
+    return shlex.join(words)
+
+
+def _say_notes(console: Console, folder: RunFolder, log: RunLog, notes: list[str]) -> None:
+    console.print(f"run folder {folder.root}", highlight=False)
+    for text in notes:
+        console.print(f"[yellow]{'note':>{MARGIN}}[/yellow]  {escape(text)}", highlight=False)
+        log.write(f"note: {text}")
+
+
+def _tell(console: Console, loaded: LoadedConfig, folder: RunFolder, ending: Ending) -> None:
+    """Run the user's command, if there is one, with the lock given back."""
+    words = loaded.config.on_end
+    if not words:
+        return
+    try:
+        summary = summarise(folder, Journal(folder.journal, read_only=True))
+    except StoreError as error:
+        summary = f"{error}\n"
+    trouble = run_hook(words, ending, folder=folder, summary=summary, workdir=loaded.base_dir)
+    if trouble:
+        RunLog(folder.log).write(f"warning: {trouble}")
+        line = f"[yellow]{'warning':>{MARGIN}}[/yellow]  {escape(trouble)}"
+        with contextlib.suppress(OSError):  # the terminal may be what ended the run
+            console.print(line, highlight=False)
 
 
 def _drive(
@@ -89,7 +150,8 @@ def _drive(
         raise
     finally:
         display.stop()
-        journal.set_facts({"state": state, "ended": time.time(), **driver.times()})
+        with contextlib.suppress(StoreError):  # a full disk is what ended the run, then
+            journal.set_facts({"state": state, "ended": time.time(), **driver.times()})
     return driver.n_units
 
 

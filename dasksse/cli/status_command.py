@@ -2,171 +2,145 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import select
+import sqlite3
+import sys
+import termios
 import time
+import tty
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console, Group
+from rich.console import Console
 from rich.live import Live
-from rich.table import Table
-from rich.text import Text
 
-from dasksse.errors import ConfigError, StoreError
-from dasksse.report.formats import format_duration
-from dasksse.select.trust import pooled_shares
+from dasksse.cli.status_view import render_status
+from dasksse.errors import ConfigError, RunFolderError, StoreError
+from dasksse.report.status_data import read_status
 from dasksse.store.folders import FileLock, RunFolder
-from dasksse.store.journal import Journal, open_journal
+from dasksse.store.journal import open_journal
+from dasksse.store.journal_reader import JournalReader
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterator
     from pathlib import Path
-
-    from dasksse.store.journal import UnitRow
 
 WATCH_INTERVAL_S = 2.0
 
 
-def open_run(root: Path) -> tuple[RunFolder, Journal]:
+def open_run(root: Path) -> tuple[RunFolder, JournalReader]:
     """Open a run folder to read; a damaged journal is rebuilt when no driver works there.
 
     Raises
     ------
     ConfigError
         When the folder holds no run.
+    StoreError
+        When the journal cannot be read and a driver holds the folder.
     """
     folder = RunFolder(root.absolute())
     if not folder.resolved_config.is_file():
         msg = f"{root} holds no run (no {folder.resolved_config.name} in it)"
         raise ConfigError(msg)
     try:
-        return folder, Journal(folder.journal, read_only=True)
+        return folder, JournalReader(folder.journal)
+    except RunFolderError:
+        raise
     except StoreError:
         lock = FileLock(folder.root / "driver.lock")
         if not lock.acquire():
             raise
         try:
-            journal, _ = open_journal(folder)
+            open_journal(folder)[0].close()
         finally:
             lock.release()
-        return folder, journal
+        return folder, JournalReader(folder.journal)
 
 
-def _is_driven(folder: RunFolder) -> bool:
-    lock = FileLock(folder.root / "driver.lock")
-    if not lock.path.exists():
+def _print(console: Console, status: dict[str, Any], name: str) -> None:
+    view = render_status(status, name, width=console.width)
+    console.print(view, soft_wrap=not console.is_terminal)
+
+
+def is_over(status: dict[str, Any]) -> bool:
+    """Whether nothing will change before somebody starts the run again."""
+    return status["state"] not in {"new", "running"}
+
+
+@contextlib.contextmanager
+def _single_keys() -> Iterator[bool]:
+    """Have the terminal hand over keys one by one; False when there is no terminal."""
+    if not sys.stdin.isatty():
+        yield False
+        return
+    before = termios.tcgetattr(sys.stdin)
+    tty.setcbreak(sys.stdin)
+    try:
+        yield True
+    finally:
+        termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
+
+
+def _is_q_pressed(within_s: float, *, has_keys: bool) -> bool:
+    """Wait for q; False when the time is over."""
+    if not has_keys:
+        time.sleep(within_s)
         return False
-    if lock.acquire():
-        lock.release()
-        return False
-    return True
+    end = time.monotonic() + within_s
+    while (left := end - time.monotonic()) > 0:
+        if (
+            select.select([sys.stdin], [], [], left)[0]
+            and os.read(sys.stdin.fileno(), 1) in b"qQ"
+        ):
+            return True
+    return False
 
 
-def read_status(folder: RunFolder, journal: Journal) -> dict[str, Any]:
-    """Where a run stands, as JSON values."""
-    facts = journal.facts()
-    units = journal.units()
-    done = [unit for unit in units if unit.status == "done"]
-    state = facts.get("state", "new")
-    if state == "running" and not _is_driven(folder):
-        state = "interrupted"
-    ready = facts.get("ready", [])
-    is_over = state == "finished"
-    return {
-        "state": state,
-        "stage": facts.get("stage", ""),
-        "iteration": max((u.generation for u in done if u.kind == "train"), default=None),
-        "generations": _generations(done),
-        "labels": {
-            "done": sum(_labels(u) for u in done),
-            "queued": 0 if is_over else int(sum(r[2] for r in ready if r[0] == "label")),
-            "quarantined": int(
-                sum(u.amount for u in units if u.kind == "label" and u.status != "done")
-            ),
-        },
-        "units": _unit_counts(units, ready),
-        "quarantined": [
-            {"kind": u.kind, "key": u.key, "error": u.result.get("error", "")}
-            for u in units
-            if u.status == "quarantined"
-        ],
-        "D": [point for u in done if u.kind == "diffusion" for point in u.result["points"]],
-        "eta_s": None if is_over else facts.get("eta_s"),
-        "core_hours": sum(u.cpu_s for u in done) / 3600.0,
-        "wall_s": float(facts.get("wall_s", 0.0)),
-        "dashboard": facts.get("dashboard", ""),
-        "updated": facts.get("updated"),
-        "events": [text for _, text in journal.events(last=8)],
-    }
+def _follow(
+    folder: RunFolder, journal: JournalReader, *, has_keys: bool
+) -> Iterator[dict[str, Any]]:
+    """Status after status until the run ends or q is pressed."""
+    while True:
+        try:
+            status = read_status(folder, journal)
+        except sqlite3.OperationalError:  # the driver writes just now
+            pass
+        else:
+            yield status
+            if is_over(status):
+                return
+        if _is_q_pressed(WATCH_INTERVAL_S, has_keys=has_keys):
+            return
 
 
-def _labels(unit: UnitRow) -> int:
-    return int(unit.result.get("n_good", 0)) if unit.kind in {"label", "relax"} else 0
+def _watch_terminal(
+    console: Console, folder: RunFolder, journal: JournalReader, name: str
+) -> None:
+    """Show the run on the whole terminal; leave its last state when that is over."""
+    status: dict[str, Any] | None = None
+    with (
+        contextlib.suppress(KeyboardInterrupt),
+        _single_keys() as has_keys,
+        Live(console=console, screen=True, auto_refresh=False) as live,
+    ):
+        for status in _follow(folder, journal, has_keys=has_keys):
+            view = render_status(status, name, width=console.width, height=console.height)
+            live.update(view, refresh=True)
+    if status is not None:
+        _print(console, status, name)
 
 
-def _generations(done: list[UnitRow]) -> list[dict[str, Any]]:
-    rows = []
-    for generation in sorted({u.generation for u in done if u.kind == "select"}):
-        parts = [u.result for u in done if u.kind == "select" and u.generation == generation]
-        rows.append(
-            {
-                "generation": generation,
-                **pooled_shares(parts),
-                "n_labels": sum(int(p["n_picks"]) for p in parts),
-            }
-        )
-    return rows
-
-
-def _unit_counts(units: list[UnitRow], ready: list[list[Any]]) -> dict[str, dict[str, int]]:
-    counts: dict[str, dict[str, int]] = {}
-    for unit in units:
-        entry = counts.setdefault(unit.kind, {"done": 0, "quarantined": 0, "open": 0})
-        entry["done" if unit.status == "done" else "quarantined"] += 1
-    for kind, _, _ in ready:
-        counts.setdefault(kind, {"done": 0, "quarantined": 0, "open": 0})["open"] += 1
-    return counts
-
-
-def _render(status: dict[str, Any], root: Path) -> Group:
-    head = Text(f"{root}: {status['state']}", style="bold")
-    if status["stage"] and status["state"] != "finished":
-        head.append(f", {status['stage']}", style="not bold")
-    lines: list[Any] = [head]
-    if status["eta_s"] is not None:
-        lines.append(Text(f"at most {format_duration(status['eta_s'])} to go"))
-    if status["dashboard"] and status["state"] == "running":
-        lines.append(Text(f"dashboard {status['dashboard']}"))
-    labels = status["labels"]
-    lines.append(
-        Text(
-            f"labels {labels['done']} done, {labels['queued']} queued, "
-            f"{labels['quarantined']} quarantined; {status['core_hours']:.2f} core-hours"
-        )
-    )
-    if status["generations"]:
-        table = Table(box=None, pad_edge=False)
-        for column in ("generation", "accurate %", "candidate %", "failed %", "labels"):
-            table.add_column(column, justify="right")
-        for row in status["generations"]:
-            shares = [f"{100 * row[n]:.1f}" for n in ("accurate", "candidate", "failed")]
-            table.add_row(str(row["generation"]), *shares, str(row["n_labels"]))
-        lines.append(table)
-    lines += [Text(_diffusion_line(point)) for point in status["D"]]
-    lines += [
-        Text(
-            f"quarantined {q['kind']} {q['key']}: {q['error'].splitlines()[0]}", style="yellow"
-        )
-        for q in status["quarantined"]
-    ]
-    return Group(*lines)
-
-
-def _diffusion_line(point: dict[str, Any]) -> str:
-    at = f"D({point['species']}) at {point['temperature_K']:g} K"
-    if point["D_m2_s"] is None:
-        bound = point["upper_bound_m2_s"]
-        return f"{at}: not resolved" + ("" if bound is None else f", below {bound:.1e} m²/s")
-    return f"{at}: {point['D_m2_s']:.2e} ± {point['D_err_m2_s']:.1e} m²/s ({point['regime']})"
+def _watch_file(console: Console, folder: RunFolder, journal: JournalReader, name: str) -> None:
+    """Print the status whenever something that lasts has changed."""
+    shown = None
+    for status in _follow(folder, journal, has_keys=False):
+        lasting = [status[key] for key in ("state", "stage", "labels", "units", "D")]
+        if lasting != shown:
+            shown = lasting
+            _print(console, status, name)
 
 
 def command(arguments: argparse.Namespace) -> int:
@@ -175,14 +149,11 @@ def command(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(read_status(folder, journal), indent=1))  # noqa: T201
         return 0
-    console = Console(soft_wrap=True)
+    console, name = Console(highlight=False), str(arguments.run)
     if not arguments.watch:
-        console.print(_render(read_status(folder, journal), arguments.run))
-        return 0
-    with Live(console=console, refresh_per_second=1) as live:
-        while True:
-            status = read_status(folder, journal)
-            live.update(_render(status, arguments.run))
-            if status["state"] == "finished" or status["state"].startswith("stopped"):
-                return 0
-            time.sleep(WATCH_INTERVAL_S)
+        _print(console, read_status(folder, journal), name)
+    elif console.is_terminal and not console.is_dumb_terminal:
+        _watch_terminal(console, folder, journal, name)
+    else:
+        _watch_file(console, folder, journal, name)
+    return 0

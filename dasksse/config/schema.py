@@ -498,6 +498,11 @@ class RunConfig(Section):
     engine: RegistrySection = Field(
         default=RegistrySection(kind="local"), description="Where work runs."
     )
+    on_end: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
+        default=(),
+        description="Command and arguments, one word each, run without a shell when the run "
+        "ends, for whatever reason; a summary is its standard input.",
+    )
     reproducible: bool = Field(
         default=False,
         description="Comparison mode: serial, parallel and crashed runs give equal results.",

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, Group
 from rich.live import Live
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
+from dasksse.loop.pace import Pace
 from dasksse.report.formats import format_duration
 from dasksse.store.folders import PROGRESS, RunFolder, read_json
 
@@ -17,10 +20,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from dasksse.loop.estimate import Estimate
-    from dasksse.loop.walk import Plan
     from dasksse.records import Json, Unit
 
 PLAIN_INTERVAL_S = 30.0
+UPDATE_INTERVAL_S = 0.5
+UPDATE_SHARE = 0.02
+"""Share of the driver's time for reading the progress of units, at most."""
+
 MARGIN = len("23 h 59 min")
 """Width of the column before a line's text: the longest time since the start."""
 TITLES = {
@@ -66,6 +72,7 @@ class Display:
         self._live: Live | None = None
         self._started = time.monotonic()
         self._last_plain = 0.0
+        self._pace = Pace(share=UPDATE_SHARE, least_s=UPDATE_INTERVAL_S)
         self._eta_s: float | None = None
         self._rates: dict[str, tuple[float, float]] = {}
         self._describe = ""
@@ -81,23 +88,29 @@ class Display:
     def stop(self) -> None:
         """Leave the last state on the screen."""
         if self._live is not None:
-            self._live.stop()
+            with contextlib.suppress(OSError):
+                self._live.stop()
             self._live = None
 
     def say(self, text: str) -> None:
         """Print a line above the bars."""
         if text.startswith("dashboard"):
             self._describe = text.split()[1]
-        self._console.print(text, highlight=False)
+        self._print(escape(text))
 
     def milestone(self, text: str) -> None:
         """Print a stage that is done, with the time since the start."""
         stamp = format_duration(time.monotonic() - self._started)
-        self._console.print(f"[green]{stamp:>{MARGIN}}[/green]  {text}", highlight=False)
+        self._print(f"[green]{stamp:>{MARGIN}}[/green]  {escape(text)}")
 
     def warn(self, text: str) -> None:
         """Print something the user should know."""
-        self._console.print(f"[yellow]{'warning':>{MARGIN}}[/yellow]  {text}", highlight=False)
+        self._print(f"[yellow]{'warning':>{MARGIN}}[/yellow]  {escape(text)}")
+
+    def _print(self, text: str) -> None:
+        """Print a line; a terminal or a pipe that is gone does not end the run."""
+        with contextlib.suppress(OSError, SystemExit):  # rich exits on a broken pipe
+            self._console.print(text, highlight=False)
 
     def facts(self) -> dict[str, Json]:
         """What `dasksse status` wants to know from here."""
@@ -113,45 +126,60 @@ class Display:
         self._rates[kind] = (done + amount, spent + wall_s)
 
     def update(
-        self, plan: Plan, in_flight: Mapping[str, Unit], results: Mapping[str, Any]
+        self,
+        stage: str,
+        in_flight: Mapping[str, Unit],
+        still_open: Mapping[str, Mapping[str, float]],
     ) -> None:
-        """Show the state: amounts done and known, per kind."""
-        progress = {key: self._read_progress(unit) for key, unit in in_flight.items()}
-        known = self._amounts(plan, results)
-        for kind, (done, total) in known.items():
-            running = sum(
-                min(amount, in_flight[key].amount)
-                for key, (amount, _) in progress.items()
-                if in_flight[key].kind == kind
-            )
-            notes = [n for k, (_, n) in progress.items() if n and in_flight[k].kind == kind]
-            self._set_bar(kind, done + running, total, notes[0] if notes else "")
-        self._eta_s = self._time_to_go(known)
-        self._line.plain = self._status(plan, len(in_flight))
+        """Show the state, now and then.
+
+        Parameters
+        ----------
+        stage
+            What the run is about.
+        in_flight
+            Units that run, by key.
+        still_open
+            ``units`` and ``amount`` that are ready or run, by kind.
+        """
+        if self._pace.due_in_s() > 0.0:
+            return
+        with self._pace:
+            progress = [(unit.kind, *self._read_progress(unit)) for unit in in_flight.values()]
+            known = self._amounts(still_open)
+            for kind, (done, total) in known.items():
+                running = sum(amount for name, amount, _ in progress if name == kind)
+                notes = [note for name, _, note in progress if note and name == kind]
+                self._set_bar(kind, done + running, total, notes[0] if notes else "")
+            self._eta_s = self._time_to_go(known)
+            self._line.plain = self._status(stage, len(in_flight))
+            if self._live is None:
+                self._print_now_and_then()
+
+    def _print_now_and_then(self) -> None:
+        """One line with what is under way, where there are no bars."""
         now = time.monotonic()
-        if self._live is None and now - self._last_plain > PLAIN_INTERVAL_S:
-            self._last_plain = now
-            bars = [
-                f"{TITLES[kind]} {task.completed:.0f}/{task.total:.0f}"
-                for kind, task_id in self._tasks.items()
-                for task in self._bars.tasks
-                if task.id == task_id and task.completed < (task.total or 0)
-            ]
-            self._console.print(f"{self._line.plain}  {', '.join(bars)}", highlight=False)
+        if now - self._last_plain <= PLAIN_INTERVAL_S:
+            return
+        self._last_plain = now
+        tasks = {task.id: task for task in self._bars.tasks}
+        bars = [
+            f"{TITLES[kind]} {tasks[number].completed:.0f}/{tasks[number].total:.0f}"
+            for kind, number in self._tasks.items()
+            if tasks[number].completed < (tasks[number].total or 0)
+        ]
+        self._print(escape(f"{self._line.plain}  {', '.join(bars)}"))
 
     def _amounts(
-        self, plan: Plan, results: Mapping[str, Any]
+        self, still_open: Mapping[str, Mapping[str, float]]
     ) -> dict[str, tuple[float, float]]:
         """Amounts done and known of, for kinds that are under way in this stage."""
-        ready: dict[str, float] = {}
-        for unit in plan.ready:
-            if unit.kind in TITLES and unit.key not in results:
-                ready[unit.kind] = ready.get(unit.kind, 0.0) + unit.amount
         known = {}
         for kind in TITLES:
             done = self._rates.get(kind, (0.0, 0.0))[0]
-            if done or kind in ready:
-                known[kind] = (done, done + ready.get(kind, 0.0))
+            if done or kind in still_open:
+                more = still_open[kind]["amount"] if kind in still_open else 0.0
+                known[kind] = (done, done + more)
         return known
 
     def _set_bar(self, kind: str, done: float, total: float, note: str) -> None:
@@ -165,7 +193,7 @@ class Display:
         path = self._folder.part(unit.kind, unit.key) / PROGRESS
         try:
             value = read_json(path)
-            return float(value["done"]), str(value["note"])
+            return min(float(value["done"]), unit.amount), str(value["note"])
         except (OSError, ValueError, KeyError):
             return 0.0, ""
 
@@ -187,9 +215,9 @@ class Display:
             seconds += max(0.0, amount - done) * rate
         return seconds / self._slots
 
-    def _status(self, plan: Plan, running: int) -> str:
+    def _status(self, stage: str, running: int) -> str:
         elapsed = format_duration(time.monotonic() - self._started)
-        text = f"{elapsed}  {plan.stage}, {running} running"
+        text = f"{elapsed}  {stage}, {running} running"
         if self._eta_s is not None:
             text += f", at most {format_duration(self._eta_s)} to go"
         return text

@@ -3,54 +3,46 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import time
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict
+from typing import TYPE_CHECKING
 
-from dasksse.errors import ConfigError, DasksseError, FailureBudgetError, StoreError
+from dasksse.errors import DasksseError, StoreError
+from dasksse.loop.agenda import Agenda
+from dasksse.loop.books import read_books
+from dasksse.loop.failures import Budget, Failures, GiveUp
+from dasksse.loop.herald import Herald
+from dasksse.loop.logbook import Logbook
+from dasksse.loop.pace import Pace
 from dasksse.loop.publish import Publisher
 from dasksse.loop.schemes import SCHEMES
-from dasksse.loop.walk import Plan, RunState
+from dasksse.loop.walk import Plan
 from dasksse.records import Done, Failed
-from dasksse.store.folders import ATTEMPTS, RunFolder, read_json, write_json
-from dasksse.store.journal import Journal, UnitRow
+from dasksse.store.folders import write_json
+from dasksse.store.journal import UnitRow, quarantine_row
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from dasksse.config.schema import RunConfig
     from dasksse.loop.display import Display
-    from dasksse.records import Json, Outcome, Runner, Unit
+    from dasksse.loop.schemes import Scheme
+    from dasksse.records import Outcome, PoolState, Runner
+    from dasksse.store.folders import RunFolder
+    from dasksse.store.journal import Journal
 
-LOST_LIMIT = 20
-"""Times a unit is sent out again after its worker was lost, before it is quarantined."""
+CYCLE_S = 1.0
+"""Longest wait for outcomes [s]."""
 
-RETRY_DELAY_S = 1.0
-"""Wait before the first retry [s]; the second waits twice as long, and so on."""
+NAP_S = 0.05
+"""Sleep when a runner returns at once and nothing runs [s]."""
 
-ESSENTIAL = frozenset(
-    {"structure", "relax", "start", "dataset", "probe", "select", "diffusion"}
-)
-"""Kinds without which the run cannot go on."""
+PLANNING_SHARE = 0.05
+"""Share of the time that planning may take while there is work to hand out."""
 
-BUDGET_KINDS = {"label": "label", "md": "md", "production": "md", "train": "train"}
-
-
-@dataclass
-class _Books:
-    """What the driver keeps in memory; all of it can be read back from the run folder."""
-
-    results: dict[str, Mapping[str, Json]] = field(default_factory=dict)
-    failed: dict[str, Mapping[str, Json]] = field(default_factory=dict)
-    decisions: dict[str, Json] = field(default_factory=dict)
-    kinds: dict[str, str] = field(default_factory=dict)
-    crashes: dict[str, int] = field(default_factory=dict)
-    losses: dict[str, int] = field(default_factory=dict)
-
-    def state(self) -> RunState:
-        return RunState(self.results, self.failed, self.decisions)
+PLANNING_SHARE_SHORT = 0.5
+"""The same when fewer units wait than run: workers may soon have nothing to do."""
 
 
 class Driver:
@@ -70,6 +62,8 @@ class Driver:
         Starts the engine; called only when there is work.
     display
         Where the user watches.
+    scheme
+        What to do, in which order.
     """
 
     def __init__(
@@ -81,37 +75,33 @@ class Driver:
         journal: Journal,
         start_runner: Callable[[], Runner],
         display: Display,
+        scheme: Scheme = SCHEMES["dpgen"],
     ) -> None:
         self._config = config
         self._digests = digests
         self._folder = folder
-        self._journal = journal
         self._start_runner = start_runner
         self._display = display
-        self._before = {
-            name: float(journal.facts().get(name, 0.0)) for name in ("wall_s", "driver_busy_s")
-        }
-        self._books = self._read_books()
+        self._scheme = scheme
+        facts, rows = journal.facts(), journal.units()
+        for row in rows:
+            if row.status == "done":
+                display.note_done(row.kind, row.amount, row.wall_s)
+        self._books = read_books(folder, rows)
+        self._logbook = Logbook(folder, journal)
+        self._herald = Herald(display, self._logbook, facts.get("milestones", []))
         self._publisher = Publisher(folder, config)
-        self._in_flight: dict[str, Unit] = {}
-        self._not_before: dict[str, float] = {}
+        self._failures = Failures(folder, config.stop)
+        self._budget = Budget(config.stop, folder)
+        self._agenda = Agenda()
+        self._plan = Plan()
+        self._planning = Pace(share=PLANNING_SHARE)
+        self._is_outdated = True
+        self._before = {n: float(facts.get(n, 0.0)) for n in ("wall_s", "driver_busy_s")}
         self._started = time.monotonic()
         self._waiting_s = 0.0
         self.n_units = 0
         """Units finished in this session."""
-        self._said: set[str] = set(journal.facts().get("milestones", []))
-
-    def _read_books(self) -> _Books:
-        books = _Books()
-        for row in self._journal.units():
-            if row.status == "done":
-                books.results[row.key] = row.result
-                books.kinds[row.key] = row.kind
-                self._display.note_done(row.kind, row.amount, row.wall_s)
-        books.failed.update(self._folder.quarantined())
-        for path in sorted((self._folder.root / "decisions").glob("*.json")):
-            books.decisions[path.stem] = read_json(path)
-        return books
 
     def times(self) -> dict[str, float]:
         """Wall time of the run, and time the driver itself was at work [s], all sessions."""
@@ -133,190 +123,191 @@ class Driver:
             When a unit finds out that the input cannot be used.
         FailureBudgetError
             When more failed than the configuration allows.
+        ClusterError
+            When no worker can be had any more.
         StoreError
             When the disk is full; the run can be continued.
+        DasksseError
+            When a unit that the run cannot do without failed for good.
         """
         runner: Runner | None = None
         try:
-            plan = self._replan()
-            while not plan.is_finished:
+            self._make_plan()
+            while not self._plan.is_finished:
+                self._check_progress()
                 if runner is None:
-                    runner = self._start_runner()
-                    self._display.say(runner.describe())
-                self._submit(runner, plan)
-                before = time.monotonic()
-                outcomes = runner.wait(1.0)
-                self._waiting_s += time.monotonic() - before
-                for outcome in outcomes:
-                    self._take(outcome, plan)
-                if outcomes:
-                    plan = self._replan()
-                self._display.update(plan, self._in_flight, self._books.results)
+                    runner = self._start()
+                self._cycle(runner)
         finally:
             if runner is not None:
-                self._display.say("stopping workers")
-                with contextlib.suppress(Exception):
-                    runner.close()
+                self._stop(runner)
+            self._note_facts([])
+            with contextlib.suppress(StoreError):  # the folders hold all that matters
+                self._logbook.flush()
 
-    def _replan(self) -> Plan:
+    def _start(self) -> Runner:
+        runner = self._start_runner()
+        for line in runner.describe():
+            self._herald.say(line)
+        return runner
+
+    def _stop(self, runner: Runner) -> None:
+        """Say what is left to say, end the engine; its troubles hide no other error."""
+        with contextlib.suppress(Exception):
+            self._say_news(runner)
+        self._display.say("stopping workers")
+        with contextlib.suppress(Exception):
+            runner.close()
+
+    def _say_news(self, runner: Runner) -> None:
+        for text in runner.news():
+            self._herald.say(text)
+
+    def _check_progress(self) -> None:
+        """Refuse to wait for nothing.
+
+        Raises
+        ------
+        DasksseError
+            When nothing runs, nothing is ready, and the run is not finished.
+        """
+        if self._agenda.is_empty and not self._is_outdated:
+            msg = self._plan.blocked or (
+                f"nothing is left to do in stage {self._plan.stage!r}, but the run is not "
+                "finished; this is a mistake in dasksse, please report it"
+            )
+            raise DasksseError(msg)
+
+    def _cycle(self, runner: Runner) -> None:
+        """Hand out work, take in what has ended, tell the user."""
+        for unit in self._agenda.take(lambda u: runner.free_slots(u.tag, u.kind) > 0):
+            runner.submit(unit)
+        runner.demand(self._agenda.waiting())
+        outcomes = self._wait(runner)
+        for outcome in sorted(outcomes, key=lambda o: isinstance(o, Failed)):
+            self._take(outcome)
+        self._say_news(runner)
+        if self._is_outdated and self._plan_in_s() <= 0.0:
+            self._make_plan()
+        self._display.update(self._plan.stage, self._agenda.in_flight, self._agenda.open)
+        if self._logbook.is_due:
+            self._note_facts(runner.pools())
+            self._logbook.flush()
+
+    def _wait(self, runner: Runner) -> list[Outcome]:
+        """Outcomes; waits no longer than until something else is to be done."""
+        timeout_s = min(CYCLE_S, self._agenda.next_due_s())
+        if self._is_outdated:
+            timeout_s = min(timeout_s, self._plan_in_s())
+        before = time.monotonic()
+        outcomes = runner.wait(timeout_s)
+        rest_s = timeout_s - (time.monotonic() - before)
+        if not outcomes and not self._agenda.in_flight and rest_s > 0.0:
+            time.sleep(min(rest_s, NAP_S))
+        self._waiting_s += time.monotonic() - before
+        return outcomes
+
+    def _plan_in_s(self) -> float:
+        """Time until a new plan may be made [s]."""
+        share = PLANNING_SHARE_SHORT if self._agenda.is_short else PLANNING_SHARE
+        return self._planning.due_in_s(share)
+
+    def _make_plan(self) -> None:
         """Plan anew and bring store and journal in line with it."""
-        scheme = SCHEMES["dpgen"]
-        plan = scheme(self._config, self._digests, self._books.state())
-        for name, value in plan.decisions.items():
-            write_json(self._folder.decision(name), value)
-            self._books.decisions[name] = value
-        lost = self._publisher.publish(plan)
-        if lost:
-            return self._do_again(lost)
-        news = [m for m in plan.milestones if m.name not in self._said]
-        for milestone in news:
-            self._said.add(milestone.name)
-            self._journal.event(milestone.text)
-            self._display.milestone(milestone.text)
-        if news or plan.is_finished:
-            self._journal.set_facts({"current": sorted(plan.touched)})
-        self._journal.set_facts(
-            {
-                "stage": "finished" if plan.is_finished else plan.stage,
-                "milestones": sorted(self._said),
-                "ready": [[unit.kind, unit.key, unit.amount] for unit in plan.ready],
-                "updated": time.time(),
-                "pid": os.getpid(),
-                **self._display.facts(),
-                **self.times(),
-            }
-        )
-        return plan
+        with self._planning:
+            is_in_line = False
+            while not is_in_line:
+                plan = self._scheme(self._config, self._digests, self._books.state)
+                self._check_budget(plan)
+                for name, value in plan.decisions.items():
+                    write_json(self._folder.decision(name), value)
+                    self._books.decisions[name] = value
+                lost = self._publisher.publish(plan)
+                self._take_back(lost)
+                is_in_line = not lost
+            self._agenda.refill(plan.ready)
+            if plan.blocked and plan.blocked != self._plan.blocked:
+                self._herald.warn(plan.blocked)
+            self._plan = plan
+            self._is_outdated = False
+        if self._herald.milestones(plan):
+            self._logbook.flush()
 
-    def _do_again(self, lost: list[tuple[str, str]]) -> Plan:
-        """Take back finished MD units whose frames another configuration overwrote."""
+    def _check_budget(self, plan: Plan) -> None:
+        kinds = [unit.kind for unit in plan.ready]
+        kinds += [self._books.kind_of(key) for key in plan.touched]
+        failed = self._books.failed
+        self._budget.count(kinds, [failed[key] for key in plan.touched & failed.keys()])
+
+    def _take_back(self, lost: list[tuple[str, str]]) -> None:
+        """Do finished MD units again whose frames another configuration overwrote."""
         for path, key in lost:
             kind = self._books.kinds.pop(key)
             del self._books.results[key]
-            self._journal.forget(kind, key)
+            self._logbook.forget(kind, key)
             shutil.rmtree(self._folder.unit(kind, key))
-            self._display.warn(f"{path}: frames of {kind} {key} were overwritten; done again")
-        return self._replan()
+            self._herald.warn(f"{path}: frames of {kind} {key} were overwritten; done again")
 
-    def _submit(self, runner: Runner, plan: Plan) -> None:
-        for unit in plan.ready:
-            if unit.key in self._in_flight or unit.key in self._books.results:
-                continue
-            if unit.key in self._books.failed or runner.free_slots(unit.tag) <= 0:
-                continue
-            if time.monotonic() < self._not_before.get(unit.key, 0.0):
-                continue
-            self._in_flight[unit.key] = unit
-            runner.submit(unit)
+    def _note_facts(self, pools: list[PoolState]) -> None:
+        facts = {
+            "ready": {kind: e for kind, e in self._agenda.open.items() if e["units"]},
+            "pools": [asdict(pool) for pool in pools],
+            **self.times(),
+        }
+        self._herald.note(self._plan, facts)
 
-    def _take(self, outcome: Outcome, plan: Plan) -> None:
-        unit = outcome.unit
-        self._in_flight.pop(unit.key, None)
+    def _take(self, outcome: Outcome) -> None:
+        if not self._agenda.land(outcome.unit):
+            return  # a second copy: the first one's outcome counts
         if isinstance(outcome, Done):
             self._record(outcome)
         else:
-            self._failure(outcome, plan)
+            self._fail(outcome)
 
     def _record(self, done: Done) -> None:
         unit = done.unit
         self.n_units += 1
+        self._is_outdated = True
+        self._agenda.settle(unit)
         self._books.results[unit.key] = done.value
         self._books.kinds[unit.key] = unit.kind
+        self._display.note_done(unit.kind, unit.amount, done.wall_s)
         row = UnitRow(
             unit.kind,
             unit.key,
             unit.generation,
             "done",
-            1 + self._books.crashes.get(unit.key, 0),
+            self._failures.count(unit.key) + 1,
             unit.amount,
             done.wall_s,
             done.cpu_s,
             dict(done.value),
+            time.time(),
         )
-        self._journal.record_unit(row)
-        self._display.note_done(unit.kind, unit.amount, done.wall_s)
+        self._logbook.unit(row)
 
-    def _failure(self, failed: Failed, plan: Plan) -> None:
-        """Try again, quarantine, or stop, by the class of the failure."""
+    def _fail(self, failed: Failed) -> None:
+        """Try again, give up the unit, or stop, by the class of the failure."""
         unit = failed.unit
-        text = f"{unit.kind} {unit.key} failed ({failed.failure_class}): {failed.error}"
-        self._journal.event(text)
-        if failed.failure_class == "input":
-            raise ConfigError(failed.error)
-        if failed.failure_class == "disk":
-            msg = f"disk full: {failed.error}; free space, then give the same command again"
-            raise StoreError(msg)
-        if failed.failure_class == "interrupted":
-            raise KeyboardInterrupt
-        counts = self._books.losses if failed.failure_class == "lost" else self._books.crashes
-        counts[unit.key] = counts.get(unit.key, self._crashes_on_disk(unit)) + 1
-        limit = LOST_LIMIT if failed.failure_class == "lost" else self._config.stop.retries
-        first_line = failed.error.splitlines()[0] if failed.error else "no message"
-        if counts[unit.key] <= limit:
-            self._not_before[unit.key] = time.monotonic() + RETRY_DELAY_S * counts[unit.key]
-            self._display.warn(f"{unit.kind} {unit.key}: {first_line}; trying again")
-            self._note_crash(unit, failed)
-            return
-        self._quarantine(unit, failed, plan)
-
-    def _crashes_on_disk(self, unit: Unit) -> int:
-        path = self._folder.part(unit.kind, unit.key) / "crashes.log"
-        return len(path.read_text().splitlines()) if path.is_file() else 0
-
-    def _note_crash(self, unit: Unit, failed: Failed) -> None:
-        part = self._folder.part(unit.kind, unit.key)
-        if failed.failure_class != "lost" and part.is_dir():
-            with (part / "crashes.log").open("a") as stream:
-                stream.write(f"{failed.failure_class} {time.time():.0f}\n")
-
-    def _quarantine(self, unit: Unit, failed: Failed, plan: Plan) -> None:
-        reason: dict[str, Any] = {
-            "kind": unit.kind,
-            "key": unit.key,
-            "generation": unit.generation,
-            "failure_class": failed.failure_class,
-            "error": failed.error,
-            "attempts": self._attempts(unit),
-        }
-        target = self._folder.quarantine(unit.kind, unit.key, reason)
-        self._books.failed[unit.key] = reason
-        row = UnitRow(
-            unit.kind,
-            unit.key,
-            unit.generation,
-            "quarantined",
-            0,
-            unit.amount,
-            0.0,
-            0.0,
-            reason,
+        self._logbook.event(
+            f"{unit.kind} {unit.key} failed ({failed.failure_class}): {failed.error}"
         )
-        self._journal.record_unit(row)
-        self._display.warn(f"{unit.kind} {unit.key} is quarantined in {target}: {failed.error}")
-        if unit.kind in ESSENTIAL:
-            msg = f"{unit.kind} failed for good: {failed.error}\nsee {target}"
-            raise DasksseError(msg)
-        self._check_budget(unit.kind, plan)
-
-    def _attempts(self, unit: Unit) -> int:
-        path = self._folder.part(unit.kind, unit.key) / ATTEMPTS
-        return len(path.read_text().splitlines()) if path.is_file() else 0
-
-    def _check_budget(self, kind: str, plan: Plan) -> None:
-        """Stop when a kind has failed more often than allowed."""
-        name = BUDGET_KINDS.get(kind)
-        if name is None:
+        verdict = self._failures.judge(failed)
+        if isinstance(verdict, GiveUp):
+            self._quarantine(failed, verdict.error)
             return
-        kinds = {k for k, budget in BUDGET_KINDS.items() if budget == name}
-        failed = [r for r in self._books.failed.values() if r["kind"] in kinds]
-        waiting = [unit for unit in plan.ready if unit.key not in self._books.failed]
-        known = len(failed) + sum(unit.kind in kinds for unit in waiting)
-        known += sum(k in kinds for k in self._books.kinds.values())
-        allowed: float = getattr(self._config.stop.failure_budget, name)
-        if len(failed) > allowed * known:
-            msg = (
-                f"{len(failed)} of {known} {name} units failed, more than "
-                f"stop.failure_budget.{name} = {allowed:g} allows; the last: "
-                f"{failed[-1]['error']}\nthe folders are in {self._folder.root / 'failed'}"
-            )
-            raise FailureBudgetError(msg)
+        self._agenda.put_back(unit, verdict.delay_s)
+        if verdict.is_news:
+            first_line = failed.error.splitlines()[0] if failed.error else "no message"
+            self._display.warn(f"{unit.kind} {unit.key}: {first_line}; trying again")
+
+    def _quarantine(self, failed: Failed, error: str) -> None:
+        unit = failed.unit
+        reason = self._failures.reason(failed, error)
+        target = self._folder.quarantine(unit.kind, unit.key, reason)
+        self._is_outdated = True
+        self._agenda.settle(unit)
+        self._books.failed[unit.key] = reason
+        self._logbook.unit(quarantine_row(reason))
+        self._herald.warn(f"{unit.kind} {unit.key} is quarantined in {target}: {error}")
+        self._budget.spend(reason)

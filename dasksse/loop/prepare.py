@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import yaml
+from pydantic import ValidationError
 
 from dasksse.config.load import (
     LoadedConfig,
@@ -14,6 +16,7 @@ from dasksse.config.load import (
     is_free_to_change,
     resolved_yaml,
 )
+from dasksse.config.schema import RunConfig
 from dasksse.errors import RunFolderError
 from dasksse.records import content_key, file_digest
 from dasksse.store.folders import RunFolder, write_atomically
@@ -49,6 +52,14 @@ def structure_digests(loaded: LoadedConfig) -> dict[str, str]:
     return digests
 
 
+def digests_in(folder: RunFolder, config: RunConfig) -> dict[str, str]:
+    """Digest of each system's structure, from the copies in a run folder."""
+    return {
+        system.name: _digest_in(folder, system) or content_key(system.structure)
+        for system in config.systems
+    }
+
+
 def open_run_folder(loaded: LoadedConfig, root: Path) -> tuple[RunFolder, list[str]]:
     """Make a run folder, or check that it belongs to this configuration.
 
@@ -70,21 +81,30 @@ def open_run_folder(loaded: LoadedConfig, root: Path) -> tuple[RunFolder, list[s
         When the folder holds something else, or a run of another configuration.
     """
     folder = RunFolder(root)
-    changes: list[str] = []
     if folder.resolved_config.is_file():
-        changes = _changes(loaded, folder)
-    elif root.is_dir() and any(
-        path for path in root.iterdir() if path.name not in {"config.yaml", "structures"}
-    ):
+        return folder, _changes(loaded, folder)
+    if root.is_dir() and not _is_new(root):
         msg = f"{root} is not empty and holds no run; choose another folder with --dir"
         raise RunFolderError(msg)
-    (root / "work").mkdir(parents=True, exist_ok=True)
-    (root / "decisions").mkdir(exist_ok=True)
+    folder.work.mkdir(parents=True, exist_ok=True)
+    folder.decisions.mkdir(exist_ok=True)
+    keep_config(loaded, folder)
+    return folder, []
+
+
+def keep_config(loaded: LoadedConfig, folder: RunFolder) -> None:
+    """Keep the configuration and the structure files with the run; the commit comes last."""
     _copy_inputs(loaded, folder)
     if not folder.config.exists() or not folder.config.samefile(loaded.path):
         write_atomically(folder.config, loaded.text)
     write_atomically(folder.resolved_config, resolved_yaml(loaded.config))
-    return folder, changes
+
+
+def _is_new(root: Path) -> bool:
+    """True for a folder with nothing in it but what a run that was killed at once has left."""
+    names = {path.name for path in root.iterdir() if not path.name.endswith(".tmp")}
+    is_ours = names <= {"config.yaml", "structures", "work", "decisions", "inputs"}
+    return is_ours and not any(root.glob("work/*"))
 
 
 def _changes(loaded: LoadedConfig, folder: RunFolder) -> list[str]:
@@ -93,7 +113,9 @@ def _changes(loaded: LoadedConfig, folder: RunFolder) -> list[str]:
     except yaml.YAMLError as error:
         msg = f"{folder.resolved_config} is damaged: {error}"
         raise RunFolderError(msg) from error
-    after = yaml.safe_load(resolved_yaml(loaded.config))
+    with contextlib.suppress(ValidationError):  # keys that did not exist yet get their default
+        before = RunConfig.model_validate(before).model_dump(mode="json")
+    after = loaded.config.model_dump(mode="json")
     differences = config_differences(before, after)
     digests = {s.name: _digest_in(folder, s) for s in loaded.config.systems}
     for name, digest in structure_digests(loaded).items():
@@ -128,8 +150,11 @@ def _copy_inputs(loaded: LoadedConfig, folder: RunFolder) -> None:
             continue
         target = _input_path(folder, system)
         target.parent.mkdir(parents=True, exist_ok=True)
-        if not target.exists():
-            shutil.copyfile(loaded.base_dir / system.structure, target)
+        source = loaded.base_dir / system.structure
+        if not target.exists() or file_digest(target) != file_digest(source):
+            temporary = target.with_name(f".{target.name}.tmp")
+            shutil.copyfile(source, temporary)
+            temporary.replace(target)
 
 
 def check_framework(loaded: LoadedConfig) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from dasksse.records import Labels, content_key
 from dasksse.store.allocation import allocate
 from dasksse.store.folders import write_json
-from dasksse.store.labels import LabelBatch, append_labels
+from dasksse.store.labels import LabelBatch, append_labels, stored_units
 from dasksse.store.layout import STORE_NAME, open_store
 from dasksse.store.provenance import package_versions
 from dasksse.store.trajectories import commit_runs
@@ -41,6 +41,7 @@ class Publisher:
         self._allocated: set[str] = set()
         self._committed: dict[str, dict[int, tuple[str, int]]] = {}
         self._labels: set[str] = set()
+        self._systems: set[str] = set()
         self._models: dict[int, list[str]] = {}
         drop_consolidated(folder.root)
 
@@ -69,6 +70,9 @@ class Publisher:
         return lost
 
     def _publish_labels(self, plan: Plan) -> None:
+        for system in {entry[2] for entry in plan.labels} - self._systems:
+            self._systems.add(system)
+            self._labels |= stored_units(self._folder.root, system)
         new = [entry for entry in plan.labels if entry[1] not in self._labels]
         batches: dict[str, list[LabelBatch]] = defaultdict(list)
         for kind, key, system, role, generation in new:

@@ -13,6 +13,14 @@ if TYPE_CHECKING:
     from dasksse.store.allocation import TrajectoryGroup
 
 
+ESSENTIAL = frozenset(
+    {"structure", "relax", "start", "dataset", "probe", "select", "diffusion"}
+)
+"""Kinds without which a run cannot be finished."""
+
+RELEASE = "mend the cause, then `dasksse retry RUN` and the same command continue"
+
+
 @dataclass(frozen=True)
 class RunState:
     """What is known of a run: everything a plan may look at besides the configuration.
@@ -24,7 +32,7 @@ class RunState:
     failed
         Reason of every quarantined unit, by key.
     decisions
-        Decisions that depended on the order in which results came in, by name.
+        Decisions that depended on when results came in, by name.
     """
 
     results: Mapping[str, Mapping[str, Json]]
@@ -63,6 +71,10 @@ class Plan:
     touched
         Keys of all units of the plan so far; others on disk belong to an earlier version of
         the configuration.
+    stage
+        What the run is about, for the user.
+    blocked
+        Why the run cannot be finished as things are; empty when it can.
     is_finished
         True when nothing is left to do.
     """
@@ -76,6 +88,7 @@ class Plan:
     commits: dict[str, dict[int, tuple[str, int]]] = field(default_factory=dict)
     touched: set[str] = field(default_factory=set)
     stage: str = ""
+    blocked: str = ""
     is_finished: bool = False
 
 
@@ -100,11 +113,20 @@ class Walk:
         return unit.key in self.state.results or unit.key in self.state.failed
 
     def want(self, units: Sequence[Unit]) -> bool:
-        """Ask for units; True when all of them are settled."""
+        """Ask for units; True when all of them are settled.
+
+        The failure of one that the run cannot be finished without settles nothing.
+        """
         settled = True
         for unit in units:
             self.plan.touched.add(unit.key)
-            if self.is_settled(unit):
+            if unit.key in self.state.results:
+                continue
+            if unit.key in self.state.failed:
+                if unit.kind in ESSENTIAL:
+                    error = str(self.state.failed[unit.key].get("error", ""))
+                    self.block(f"{unit.kind} {unit.key} failed for good: {error.strip()}")
+                    settled = False
                 continue
             settled = False
             if unit.key not in self._seen:
@@ -124,6 +146,46 @@ class Walk:
             self.plan.stage = self.plan.stage or stage
             raise WaitingError
         return [self.state.results[u.key] for u in units if u.key in self.state.results]
+
+    def survivors(
+        self, name: str, units: Sequence[Unit], *, least: int = 0
+    ) -> frozenset[str] | None:
+        """Keys of the units that the next step rests on; None while they are not known.
+
+        Once all are settled these are the ones that succeeded. If some failed for good, the
+        choice is kept: one of them that is released and comes back later would otherwise change
+        the inputs, and with them the keys, of all that was built on the others since.
+
+        Parameters
+        ----------
+        name
+            What the units are, for the file of the decision.
+        units
+            The units.
+        least
+            How many must succeed; with fewer the run is blocked and nothing is decided.
+        """
+        name = f"{name}-{content_key([unit.key for unit in units])}"
+        kept = self.state.decisions.get(name)
+        if kept is not None:
+            chosen = frozenset(kept)
+            self.plan.touched.update(unit.key for unit in units)
+            is_settled = self.want([unit for unit in units if unit.key in chosen])
+            return chosen if is_settled else None
+        if not self.want(units):
+            return None
+        succeeded = [unit.key for unit in units if unit.key in self.state.results]
+        if len(succeeded) < least:
+            at = f"{units[0].kind} units of generation {units[0].generation}"
+            self.block(f"{len(succeeded)} of {len(units)} {at} succeeded, {least} are needed")
+            return None
+        if len(succeeded) < len(units):
+            self.decide(name, succeeded)
+        return frozenset(succeeded)
+
+    def block(self, text: str) -> None:
+        """Say why the run cannot be finished as things are; the first reason counts."""
+        self.plan.blocked = self.plan.blocked or f"{text}; {RELEASE}"
 
     def decide(self, name: str, value: Json) -> Json:
         """A decision made once: the stored value, or this one, to be stored."""

@@ -14,6 +14,7 @@ import json
 import os
 import shutil
 import socket
+import struct
 import time
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
@@ -28,7 +29,11 @@ PART = ".part"
 RESULT = "result.json"
 ATTEMPTS = "attempts.jsonl"
 PROGRESS = "progress.json"
+CRASHES = "crashes.log"
+REASON = "reason.json"
 _LOCK = ".lock"
+_FLOCK = "@hhqqi4x"
+"""Linux's ``struct flock``: type, whence, start, length, process id."""
 DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """System errors that mean no more can be written: disk, quota or file size limit."""
 
@@ -73,6 +78,12 @@ def read_json(path: Path) -> Any:  # noqa: ANN401 - any JSON value
         raise StoreError(msg) from error
 
 
+def _names(folder: Path) -> list[str]:
+    """Sorted names in a folder; much faster than paths where there are thousands."""
+    with os.scandir(folder) as entries:
+        return sorted(entry.name for entry in entries)
+
+
 @dataclass(frozen=True)
 class RunFolder:
     """Paths inside a run folder."""
@@ -93,6 +104,16 @@ class RunFolder:
     def journal(self) -> Path:
         """The driver's index."""
         return self.root / "journal.sqlite"
+
+    @property
+    def log(self) -> Path:
+        """One line for every event."""
+        return self.root / "run.log"
+
+    @property
+    def decisions(self) -> Path:
+        """Folder of the decisions that depended on when results came in."""
+        return self.root / "decisions"
 
     @property
     def report(self) -> Path:
@@ -117,17 +138,17 @@ class RunFolder:
         return self.root / "failed" / key
 
     def decision(self, name: str) -> Path:
-        """File of a decision that depended on when results came in."""
-        return self.root / "decisions" / f"{name}.json"
+        """File of one decision."""
+        return self.decisions / f"{name}.json"
 
     def done_units(self) -> Iterator[tuple[str, str]]:
         """Kind and key of every finished unit on disk."""
         if not self.work.is_dir():
             return
-        for kind in sorted(self.work.iterdir()):
-            for folder in sorted(kind.iterdir()):
-                if folder.suffix != PART and not folder.name.startswith("."):
-                    yield kind.name, folder.name
+        for kind in _names(self.work):
+            for name in _names(self.work / kind):
+                if not name.endswith(PART) and not name.startswith("."):
+                    yield kind, name
 
     def unit_result(self, kind: str, key: str) -> dict[str, Any]:
         """Record of a finished unit."""
@@ -142,9 +163,26 @@ class RunFolder:
             shutil.rmtree(target)
         part = self.part(kind, key)
         part.mkdir(parents=True, exist_ok=True)
-        write_json(part / "reason.json", reason)
+        write_json(part / REASON, reason)
         part.rename(target)
         return target
+
+    def release(self, kind: str, key: str) -> Path:
+        """Move a quarantined unit back to where it is worked on; give the folder.
+
+        Its checkpoints stay. The reason is kept as ``released-<n>.json``, and the count of its
+        crashes starts anew. The rename is the last step: until then the unit is quarantined.
+        """
+        source, part = self.failed(key), self.part(kind, key)
+        number = 1 + len(list(source.glob("released-*.json")))
+        write_json(source / f"released-{number}.json", read_json(source / REASON))
+        (source / CRASHES).unlink(missing_ok=True)
+        if part.exists():  # a second copy of the unit began to work there
+            shutil.rmtree(part)
+        part.parent.mkdir(parents=True, exist_ok=True)
+        source.rename(part)
+        (part / REASON).unlink()
+        return part
 
     def quarantined(self) -> dict[str, dict[str, Any]]:
         """Reason of every quarantined unit, by key."""
@@ -152,9 +190,9 @@ class RunFolder:
         if not folder.is_dir():
             return {}
         return {
-            path.name: read_json(path / "reason.json")
+            path.name: read_json(path / REASON)
             for path in sorted(folder.iterdir())
-            if (path / "reason.json").is_file()
+            if (path / REASON).is_file()
         }
 
 
@@ -185,6 +223,16 @@ class FileLock:
         stream.flush()
         self._stream = stream
         return True
+
+    def is_held(self) -> bool:
+        """Whether another process holds it; asks the system and takes nothing."""
+        try:
+            with self.path.open("rb") as stream:
+                asked = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+                answer = fcntl.fcntl(stream, fcntl.F_GETLK, asked)
+        except FileNotFoundError:
+            return False
+        return bool(struct.unpack(_FLOCK, answer)[0] != fcntl.F_UNLCK)
 
     def holder(self) -> str:
         """What the holder wrote about itself."""

@@ -7,6 +7,7 @@ scheduler and driver bear, not what workers cost.
 from __future__ import annotations
 
 import asyncio
+import importlib
 import json
 import os
 import signal
@@ -15,7 +16,6 @@ from pathlib import Path
 
 import dask
 from distributed import Worker
-
 
 from dasksse.engine.dask_settings import set_up_dask
 from dasksse.engine.folder import ClusterFolder
@@ -63,4 +63,5 @@ if __name__ == "__main__":
     os.environ[WORKPLACE_VARIABLE] = json.dumps({"pool": pool, "job": job})
     cluster = ClusterFolder(Path(root))
     sys.path += cluster.read_pool(pool).modules
+    importlib.import_module("dasksse.loop.execute")  # not for the first time in many threads
     asyncio.run(crowd(cluster, job, pool, int(count)))

@@ -53,6 +53,8 @@ class Options:
         Finished run folder that ``efficiency`` looks at.
     say
         Prints a line of progress.
+    units
+        Units that `driver_scale` drives.
     """
 
     workdir: Path
@@ -61,6 +63,7 @@ class Options:
     is_quick: bool
     run_dir: Path
     say: Callable[[str], None]
+    units: int = 20_000
 
 
 @dataclass(frozen=True)

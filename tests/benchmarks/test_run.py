@@ -54,7 +54,7 @@ def test_efficiency_without_a_run_is_skipped_with_the_way_out(tmp_path: Path) ->
     ("arguments", "message"),
     [
         (["--only", "speed"], "invalid choice: 'speed'"),
-        (["--runs", "0"], "--runs and --workers must be at least 1"),
+        (["--runs", "0"], "--runs, --workers and --units must be at least 1"),
     ],
 )
 def test_wrong_arguments_are_refused(arguments: list[str], message: str) -> None:

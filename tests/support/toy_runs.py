@@ -134,7 +134,8 @@ class ToyRun:
         found: dict[str, Any] = {}
         for path, data in self.tree().items():
             if "frame_key" in data:
-                order = np.argsort(data["frame_key"].values)
+                # one frame may be labelled twice, as a probe and as a check
+                order = np.lexsort([data[key].values for key in ("unit_key", "frame_key")])
                 found[path] = {
                     name: data[name].values[order] for name in ("energy", "forces", "positions")
                 }

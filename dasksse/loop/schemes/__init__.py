@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
+from dasksse.config.schema import RunConfig
 from dasksse.loop.schemes.dpgen import plan_dpgen
+from dasksse.loop.walk import Plan, RunState
 
-SCHEMES = {"dpgen": plan_dpgen}
+Scheme = Callable[[RunConfig, Mapping[str, str], RunState], Plan]
+"""Gives the plan for a configuration, digests of the structure files, and what is done."""
 
-__all__ = ["SCHEMES", "plan_dpgen"]
+SCHEMES: dict[str, Scheme] = {"dpgen": plan_dpgen}
+
+__all__ = ["SCHEMES", "Scheme", "plan_dpgen"]

@@ -30,7 +30,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from dasksse.config.schema import RunConfig
-    from dasksse.records import Unit
+    from dasksse.records import Json, Unit
+
+
+LEAST_MEMBERS = 2
+"""Models without which there is no deviation between models."""
 
 
 def plan_dpgen(config: RunConfig, digests: Mapping[str, str], state: RunState) -> Plan:
@@ -50,7 +54,7 @@ def plan_dpgen(config: RunConfig, digests: Mapping[str, str], state: RunState) -
         _walk(walk, config, digests)
     except WaitingError:
         return walk.plan
-    walk.plan.is_finished = not walk.plan.ready
+    walk.plan.is_finished = not walk.plan.ready and not walk.plan.blocked
     return walk.plan
 
 
@@ -160,7 +164,7 @@ def _train(
         initial = last.members
     steps = production or (config.train.steps if initial is None else config.train.steps_warm)
     units = train_units(config, generation, dataset, initial=initial, steps=steps)
-    records = walk.need(units, f"training of generation {generation}")
+    records = _trained(walk, units, generation)
     learning.ensemble = Ensemble(tuple(records), dataset, tuple(data["sel"]))
     learning.members_of_last = members
     walk.plan.models[generation] = learning.ensemble.models
@@ -171,6 +175,22 @@ def _train(
     )
     if learning.levels is None:
         learning.levels = _trust_levels(config, learning.ensemble)
+
+
+def _trained(walk: Walk, units: Sequence[Unit], generation: int) -> list[Mapping[str, Json]]:
+    """Records of the members of an ensemble.
+
+    Raises
+    ------
+    WaitingError
+        While they are under way, or when too many failed for good.
+    """
+    survivors = walk.survivors(f"ensemble-{generation:03d}", units, least=LEAST_MEMBERS)
+    if survivors is None:
+        walk.plan.stage = walk.plan.stage or f"training of generation {generation}"
+        raise WaitingError
+    records = {unit.key: walk.result(unit) for unit in units if unit.key in survivors}
+    return [record for record in records.values() if record is not None]
 
 
 def _trust_levels(config: RunConfig, ensemble: Ensemble) -> tuple[float, float]:
@@ -198,7 +218,8 @@ def _produce(walk: Walk, config: RunConfig, learning: Learning, generation: int)
             models=ensemble.models,
             generation=generation,
         )
-        if not commit(walk, plan):
+        commit(walk, plan)
+        if not walk.want(plan.units):
             is_complete = False
             continue
         unit = diffusion_unit(config, plan, valid_runs(walk, plan), levels)

@@ -11,34 +11,32 @@ from dasksse.loop.walk import WaitingError
 from dasksse.select.trust import pooled_shares
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from dasksse.config.schema import RunConfig
     from dasksse.loop.walk import Walk
     from dasksse.records import Json
 
 
-def valid_runs(walk: Walk, plan: MdPlan) -> dict[int, int]:
-    """Frames of each run; a run lost to engine crashes has none."""
+def valid_runs(walk: Walk, plan: MdPlan, used: Collection[str] | None = None) -> dict[int, int]:
+    """Frames of each run; one lost to engine crashes, or not among the used ones, has none."""
     counts = {}
     for run, unit in enumerate(plan.units):
         result = walk.result(unit)
-        counts[run] = 0 if result is None else int(result["n_frames"])
+        is_used = result is not None and (used is None or unit.key in used)
+        counts[run] = int(result["n_frames"]) if result is not None and is_used else 0
     return counts
 
 
-def commit(walk: Walk, plan: MdPlan) -> bool:
-    """Ask for the MD of a system; True when all of it is settled."""
+def commit(walk: Walk, plan: MdPlan) -> None:
+    """Name the group of a system's MD, and the frames of its finished runs as data."""
     walk.plan.groups.append(plan.group)
-    settled = walk.want(plan.units)
+    counts = valid_runs(walk, plan)
     walk.plan.commits[plan.group.path] = {
-        run: (unit.key, count)
-        for (run, unit), count in zip(
-            enumerate(plan.units), valid_runs(walk, plan).values(), strict=True
-        )
+        run: (unit.key, counts[run])
+        for run, unit in enumerate(plan.units)
         if walk.result(unit) is not None
     }
-    return settled
 
 
 def explore(walk: Walk, config: RunConfig, learning: Learning, at: Round) -> float:
@@ -87,15 +85,18 @@ def _select(
         structure=learning.structures[system],
         models=ensemble.models,
     )
-    if not commit(walk, plan):
+    commit(walk, plan)
+    used = walk.survivors(plan.group.path.replace("/", "-"), plan.units)
+    if used is None:
         return None
-    drawn = _draw_probe(walk, config, learning, plan, system=system, n_frames=n_probe)
+    runs = valid_runs(walk, plan, used)
+    drawn = _draw_probe(walk, config, learning, plan, runs=runs, n_frames=n_probe)
     if drawn is None:
         return None
     unit = select_unit(
         config,
         plan,
-        valid_runs(walk, plan),
+        runs,
         levels=levels,
         excluded=drawn,
         labelled=_labelled(learning, system),
@@ -181,7 +182,7 @@ def _draw_probe(
     learning: Learning,
     plan: MdPlan,
     *,
-    system: str,
+    runs: Mapping[int, int],
     n_frames: int,
 ) -> list[int] | None:
     """Draw frames that measure progress: once, before selection, never trained on.
@@ -194,16 +195,14 @@ def _draw_probe(
     if n_frames == 0:
         return []
     _, levels = learning.trained
+    system = plan.group.path.rpartition("/")[2]
     # drawn once: other trust levels later do not draw another probe
     high_eV_A = float(walk.decide(f"probe-level-{system}", levels[1]))
-    unit = probe_unit(
-        config, plan, valid_runs(walk, plan), n_frames=n_frames, high_eV_A=high_eV_A
-    )
-    if not walk.want([unit]):
-        return None
+    unit = probe_unit(config, plan, runs, n_frames=n_frames, high_eV_A=high_eV_A)
+    walk.want([unit])
     drawn = walk.result(unit)
     if drawn is None:
-        return []
+        return None
     learning.probe += label_sources(
         config,
         drawn=drawn,
