@@ -7,15 +7,18 @@ import shutil
 import tempfile
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from rich.console import Console
 
-from dasksse.cli.validate import load_checked
+from dasksse.cli.validate import load_checked, read_cluster
 from dasksse.config.schema import RegistrySection, TrainSection
 from dasksse.engine.cluster import Start, make_runner
+from dasksse.engine.queues import QUEUES
+from dasksse.engine.settings import TAGS
 from dasksse.process import INSTALL_ENGINES
 from dasksse.records import Done, Frames, Labels, Workplace
 
@@ -96,10 +99,13 @@ class _Bench:
                 self.label,
                 'pip install "dasksse[sevennet]" for the default labeller, or see the message',
             ),
-            Part(
-                f"engine ({self._engine.kind})",
-                self.job,
-                "see the message; `engine: {kind: serial}` needs nothing",
+            *(
+                Part(
+                    f"engine ({section.kind}{where})",
+                    partial(self.job, section, number),
+                    "see the message; `engine: {kind: serial}` needs nothing",
+                )
+                for number, (where, section) in enumerate(_each_pool(self._engine))
             ),
         ]
 
@@ -194,22 +200,43 @@ class _Bench:
         kind = "a surrogate, not DFT" if labels.is_surrogate else "DFT"
         return f"{labels.source} ({kind}), 8 atoms in {time.monotonic() - started:.1f} s"
 
-    def job(self) -> str:
-        """One unit of work through the engine."""
+    def job(self, engine: RegistrySection, number: int) -> str:
+        """One unit of work through a worker of the engine."""
         from dasksse.loop.units import start_unit_for
 
-        structure = self._folder / "run" / "salt.npz"
+        structure = self._folder / f"run-{number}" / "salt.npz"
         structure.parent.mkdir()
         _salt().take([0]).save(structure)
-        runner = make_runner(self._engine, Start(structure.parent))
+        runner = make_runner(engine, Start(structure.parent))
         try:
             outcome = _first_outcome(runner, start_unit_for(structure.name))
-            text = "; ".join(runner.describe())
+            news = runner.news()
         finally:
             runner.close()
         if isinstance(outcome, Done):
-            return text
-        raise RuntimeError("no answer in time" if outcome is None else outcome.error)
+            return "one unit of work"
+        if outcome is None:
+            msg = f"no worker within {QUEUE_PATIENCE_S:.0f} s; {'; '.join(news) or 'no news'}"
+            raise RuntimeError(msg)
+        raise RuntimeError(outcome.error)
+
+
+def _each_pool(engine: RegistrySection) -> list[tuple[str, RegistrySection]]:
+    """The engine with one job of one pool that takes all work, pool after pool."""
+    pools = engine.settings.get("pools", {})
+    if not pools:
+        return [("", engine)]
+    alone = {"tags": list(TAGS), "min_jobs": 1, "max_jobs": 1}
+    return [
+        (
+            f", pool {name}",
+            RegistrySection(
+                kind=engine.kind,
+                settings={**engine.settings, "pools": {name: {**(pool or {}), **alone}}},
+            ),
+        )
+        for name, pool in pools.items()
+    ]
 
 
 def _first_outcome(runner: Runner, unit: Unit) -> Outcome | None:
@@ -218,6 +245,8 @@ def _first_outcome(runner: Runner, unit: Unit) -> Outcome | None:
     runner.demand({unit.tag: 1})
     while not runner.free_slots(unit.tag) and time.monotonic() < end:
         runner.wait(0.5)
+    if not runner.free_slots(unit.tag):
+        return None
     runner.submit(unit)
     outcomes: list[Outcome] = []
     while not outcomes and time.monotonic() < end:
@@ -231,10 +260,14 @@ def command(arguments: argparse.Namespace) -> int:
     if arguments.config is not None:
         loaded, engine = load_checked(arguments.config, arguments.cluster)
         label = loaded.config.label.calculator
+    elif arguments.cluster is not None:
+        engine = read_cluster(arguments.cluster)
     console = Console(soft_wrap=True, highlight=False)
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     failures = 0
-    with tempfile.TemporaryDirectory(prefix="dasksse-doctor-") as scratch:
+    # jobs on other machines see the folder you are in, not this machine's temporary one
+    place = Path.cwd() if engine.kind in QUEUES else None
+    with tempfile.TemporaryDirectory(prefix="dasksse-doctor-", dir=place) as scratch:
         for part in _Bench(Path(scratch), label, engine).parts():
             started = time.monotonic()
             try:

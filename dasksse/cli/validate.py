@@ -47,11 +47,18 @@ def load_checked(
         raise loaded.error("select.diversity", message)
     check_framework(loaded)
     structure_digests(loaded)
-    engine = config.engine if cluster is None else _read_cluster(cluster)
+    engine = config.engine if cluster is None else read_cluster(cluster)
     return loaded, engine
 
 
-def _read_cluster(path: Path) -> RegistrySection:
+def read_cluster(path: Path) -> RegistrySection:
+    """Engine that a cluster file describes.
+
+    Raises
+    ------
+    ConfigError
+        With file, key, value found and values allowed.
+    """
     _, value = read_yaml(path)
     try:
         section = RegistrySection.model_validate(value)
