@@ -159,7 +159,7 @@ def test_a_refused_job_ends_the_run_with_the_queue_s_own_words(
     pools = {"all": {"queue": "no_such_partition"}}
     runner = make_runner(section(pools, job_attempts=2), Start(tmp_path))
     try:
-        with pytest.raises(ClusterError, match="(?i)invalid partition"):
+        with pytest.raises(ClusterError, match=r"(?i)invalid partition"):
             until(runner, lambda: False, {"MD": 1})
         news = runner.news()
     finally:
@@ -179,7 +179,8 @@ def _driver(folder: Path, cluster: RegistrySection, steps: int) -> subprocess.Po
         from dasksse.records import Unit
         section = RegistrySection(**{cluster.model_dump()!r})
         runner = make_runner(section, Start(Path({str(folder)!r})))
-        unit = Unit("md", "0123456789abcdef", "MD", "stages_for_tests:slow", {{"steps": {steps}}})
+        payload = {{"steps": {steps}}}
+        unit = Unit("md", "0123456789abcdef", "MD", "stages_for_tests:slow", payload)
         outcome = None
         while outcome is None or type(outcome).__name__ == "Failed":
             if runner.free_slots("MD"):
