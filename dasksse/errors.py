@@ -78,6 +78,10 @@ class LabelError(ExternalProgramError):
     """A calculator could not give energy and forces of a frame."""
 
 
+class ScfError(LabelError):
+    """Self-consistency was not reached, with any fallback: trying again would not help."""
+
+
 class TrainingError(ExternalProgramError):
     """Training, freezing or evaluating a model failed."""
 

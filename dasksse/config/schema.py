@@ -162,13 +162,19 @@ class LabelSection(Section):
     virial: bool = Field(
         default=True, description="Ask the calculator for the virial; needed before any NpT."
     )
-    batch_size: Count = Field(
-        default=4,
-        description="Frames labelled by one task, so that cheap calculators stay busy.",
+    batch_size: Count | None = Field(
+        default=None,
+        description="Frames labelled by one task, so that cheap calculators stay busy; by the "
+        "calculator when absent: one for DFT, four for the others.",
     )
     max_force_eV_A: Positive = Field(
         default=50.0,
         description="Labels with a larger force component are refused, with reason.",
+    )
+    max_net_force_eV_A: Positive = Field(
+        default=0.01,
+        description="Labels whose forces add up to more than this per atom [eV/Å] are refused: "
+        "they are not converged.",
     )
     wait_share: Annotated[float, Field(gt=0.0, le=1.0)] = Field(
         default=1.0,

@@ -9,25 +9,35 @@ from dasksse.label.calculators import (
     CALCULATOR_KINDS,
     CalculatorKind,
     LabelCalculator,
+    LabelCosts,
+    calculator_commands,
     calculator_schema,
     check_calculator,
+    label_costs,
     load_calculator,
-    seconds_per_frame,
+    missing_for_labels,
 )
+from dasksse.label.contract import Answer, AseCalculator, Place
 from dasksse.label.relax import Relaxed, relax
-from dasksse.label.single_point import ABOVE_CAP, label_atoms, label_frames
+from dasksse.label.single_point import ABOVE_CAP, LabelLimits, label_frames
 
 __all__ = [
     "ABOVE_CAP",
     "CALCULATOR_KINDS",
+    "Answer",
+    "AseCalculator",
     "CalculatorKind",
     "LabelCalculator",
+    "LabelCosts",
+    "LabelLimits",
+    "Place",
     "Relaxed",
+    "calculator_commands",
     "calculator_schema",
     "check_calculator",
-    "label_atoms",
+    "label_costs",
     "label_frames",
     "load_calculator",
+    "missing_for_labels",
     "relax",
-    "seconds_per_frame",
 ]

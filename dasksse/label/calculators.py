@@ -5,15 +5,19 @@ from __future__ import annotations
 import difflib
 import functools
 import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
 from dasksse.errors import ConfigError
-from dasksse.label.kinds import CALCULATOR_KINDS, CalculatorKind, LabelCalculator
+from dasksse.label.classical import CLASSICAL
+from dasksse.label.contract import CalculatorKind, LabelCalculator
+from dasksse.label.custom import CUSTOM
+from dasksse.label.surrogates import SURROGATES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from dasksse.config.schema import RegistrySection, Section
 
@@ -21,11 +25,17 @@ __all__ = [
     "CALCULATOR_KINDS",
     "CalculatorKind",
     "LabelCalculator",
+    "LabelCosts",
+    "calculator_commands",
     "calculator_schema",
     "check_calculator",
+    "label_costs",
     "load_calculator",
-    "seconds_per_frame",
+    "missing_for_labels",
 ]
+
+CALCULATOR_KINDS: dict[str, CalculatorKind] = {**SURROGATES, **CLASSICAL, **CUSTOM}
+"""The registry: adding a calculator is adding an entry."""
 
 _WHERE = "label.calculator"
 _LOADED_AT_ONCE = 4
@@ -82,32 +92,76 @@ def calculator_schema() -> dict[str, Any]:
     }
 
 
-def seconds_per_frame(kind: str, settings: Mapping[str, Any], n_atoms: int) -> float | None:
-    """Rough time of one label [s] on one core whose neighbours are busy too.
+def label_costs(section: RegistrySection) -> LabelCosts:
+    """What labelling with a calculator takes, as far as it is known beforehand.
 
     Parameters
     ----------
-    kind
-        Name in the registry.
-    settings
-        Its settings; missing ones take their defaults.
-    n_atoms
-        Atoms in a frame; the cost of the calculators here grows linearly with it.
-
-    Returns
-    -------
-    float | None
-        Seconds, or None where the cost cannot be known (calculators of the user's own). An idle
-        core with a large cache needs about a third.
+    section
+        Kind and settings.
 
     Raises
     ------
     ConfigError
         Unknown kind, or settings it does not take.
     """
-    name, checked = _resolve(kind, settings)
-    per_atom = CALCULATOR_KINDS[name].seconds_per_atom(checked)
-    return None if per_atom is None else per_atom * n_atoms
+    name, checked = _resolve(section.kind, section.settings)
+    kind = CALCULATOR_KINDS[name]
+    return LabelCosts(kind.batch_size, lambda n_atoms: kind.seconds_per_frame(checked, n_atoms))
+
+
+@dataclass(frozen=True)
+class LabelCosts:
+    """Cost of labels.
+
+    Attributes
+    ----------
+    batch_size
+        Frames that one unit of work labels.
+    seconds_per_frame
+        Rough time of one label [s] on one core whose neighbours are busy too, by the number of
+        atoms; None where the cost cannot be known (calculators of the user's own). An idle core
+        with a large cache needs about a third.
+    """
+
+    batch_size: int
+    seconds_per_frame: Callable[[int], float | None]
+
+
+def calculator_commands(section: RegistrySection) -> list[list[str]]:
+    """Every command that labelling can run, as words.
+
+    Parameters
+    ----------
+    section
+        Kind and settings.
+
+    Raises
+    ------
+    ConfigError
+        Unknown kind, or settings it does not take.
+    """
+    name, checked = _resolve(section.kind, section.settings)
+    return CALCULATOR_KINDS[name].commands(checked)
+
+
+def missing_for_labels(section: RegistrySection, elements: Sequence[str]) -> list[str]:
+    """What is missing on this machine for labels of some elements, with the fix, one text each.
+
+    Parameters
+    ----------
+    section
+        Kind and settings.
+    elements
+        Symbols of the chemical elements.
+
+    Raises
+    ------
+    ConfigError
+        Unknown kind, or settings it does not take.
+    """
+    name, checked = _resolve(section.kind, section.settings)
+    return CALCULATOR_KINDS[name].needs(checked, tuple(elements))
 
 
 def _resolve(kind: str, settings: Mapping[str, Any]) -> tuple[str, Section]:

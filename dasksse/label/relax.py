@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
@@ -10,19 +11,16 @@ import numpy as np
 from ase.calculators.calculator import Calculator, all_changes
 from ase.stress import full_3x3_to_voigt_6_stress
 
-from dasksse.errors import LabelError
-from dasksse.label.single_point import label_atoms
+from dasksse.errors import DasksseError, LabelError
+from dasksse.label.contract import Place
 from dasksse.records import Frames, Labels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from ase import Atoms
-    from numpy.typing import NDArray
 
-    from dasksse.label.kinds import LabelCalculator
-
-    Array = NDArray[np.float64]
+    from dasksse.label.contract import Answer, LabelCalculator
 
 _MAX_STEP_A = 0.2
 """Longest move of one atom in one step: forces of many eV/Å must not throw atoms across."""
@@ -58,6 +56,7 @@ def relax(
     max_steps: int,
     max_force_eV_A: float,
     cell: bool,
+    place: Callable[[int], Place] | None = None,
     on_step: Callable[[int], None] | None = None,
 ) -> Relaxed:
     """Relax positions, and the cell if asked, to the nearest minimum.
@@ -75,6 +74,9 @@ def relax(
         virial per atom [eV] must be below it too.
     cell
         Relax the cell vectors as well, to zero pressure.
+    place
+        Gives folder and worker for each configuration, by its number; nothing special when
+        None.
     on_step
         Called with the number of configurations labelled so far.
 
@@ -103,7 +105,7 @@ def relax(
         raise LabelError(calculator.source, 1, "", text)
     moving = atoms.copy()
     moving.pbc = True
-    recorder = _Recorder(calculator, on_step)
+    recorder = _Recorder(calculator, place or (lambda _: Place()), on_step)
     moving.calc = recorder
     optimiser = LBFGS(
         FrechetCellFilter(moving) if cell else moving, logfile=None, maxstep=_MAX_STEP_A
@@ -131,12 +133,16 @@ class _Recorder(Calculator):
     )
 
     def __init__(
-        self, calculator: LabelCalculator, on_step: Callable[[int], None] | None
+        self,
+        calculator: LabelCalculator,
+        place: Callable[[int], Place],
+        on_step: Callable[[int], None] | None,
     ) -> None:
         super().__init__()
         self._calculator = calculator
+        self._place = place
         self._on_step = on_step
-        self._visited: list[tuple[Atoms, float, Array, Array]] = []
+        self._visited: list[tuple[Atoms, Answer, float]] = []
 
     def calculate(
         self,
@@ -147,50 +153,55 @@ class _Recorder(Calculator):
         """Label the configuration; raises :class:`LabelError` when that fails."""
         super().calculate(atoms, properties, system_changes)
         frame = self.atoms.copy()
-        energy, forces, virial = self._label(frame.copy())
-        self.results = {"energy": energy, "free_energy": energy, "forces": forces}
-        if virial is None:
-            virial = np.full((3, 3), np.nan)
-        else:
-            stress = -virial / frame.get_volume()
+        started = time.monotonic()
+        answer = self._label(frame)
+        self.results = {
+            "energy": answer.energy,
+            "free_energy": answer.energy,
+            "forces": answer.forces,
+        }
+        if answer.virial is not None:
+            stress = -answer.virial / frame.get_volume()
             self.results["stress"] = full_3x3_to_voigt_6_stress(stress)
-        self._visited.append((frame, energy, forces, virial))
+        self._visited.append((frame, answer, time.monotonic() - started))
         if self._on_step is not None:
             self._on_step(len(self._visited))
 
-    def _label(self, frame: Atoms) -> tuple[float, Array, Array | None]:
+    def _label(self, frame: Atoms) -> Answer:
         source, number = self._calculator.source, len(self._visited)
         try:
-            energy, forces, virial = label_atoms(frame, self._calculator)
-        except MemoryError:
+            answer = self._calculator.single_point(frame, self._place(number))
+        except (MemoryError, DasksseError):
             raise
         except Exception as error:
             text = f"configuration {number} of the relaxation: {type(error).__name__}: {error}"
             raise LabelError(source, 1, "", text) from error
-        numbers = np.concatenate(
-            [[energy], forces.ravel(), [] if virial is None else virial.ravel()]
-        )
+        virial = np.zeros((3, 3)) if answer.virial is None else answer.virial
+        numbers = np.concatenate([[answer.energy], answer.forces.ravel(), virial.ravel()])
         if not np.isfinite(numbers).all():
             text = (
                 f"configuration {number} of the relaxation: energy, forces or virial not finite"
             )
             raise LabelError(source, 1, "", text)
-        return energy, forces, virial
+        return answer
 
     def labels(self) -> Labels:
         """Everything visited, first to last."""
-        frames, energies, forces, virials = zip(*self._visited, strict=True)
+        frames, answers, seconds = zip(*self._visited, strict=True)
+        nothing = np.full((3, 3), np.nan)
         return Labels(
             frames=Frames(
                 numbers=np.asarray(frames[0].numbers, dtype=np.int64),
                 positions=np.stack([frame.positions for frame in frames]),
                 cells=np.stack([frame.cell.array for frame in frames]),
             ),
-            energies=np.array(energies),
-            forces=np.stack(forces),
-            virials=np.stack(virials),
+            energies=np.array([answer.energy for answer in answers]),
+            forces=np.stack([answer.forces for answer in answers]),
+            virials=np.stack([nothing if a.virial is None else a.virial for a in answers]),
             source=self._calculator.source,
             functional=self._calculator.functional,
             is_surrogate=self._calculator.is_surrogate,
             reasons=("",) * len(frames),
+            seconds=np.array(seconds),
+            memory_bytes=np.array([a.memory_bytes or np.nan for a in answers], dtype=float),
         )

@@ -3,28 +3,85 @@
 from __future__ import annotations
 
 import math
+import time
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 from ase import Atoms
-from ase.calculators.calculator import Calculator, PropertyNotImplementedError
 
+from dasksse.errors import ConfigError, OutOfTimeError, ProgramMissingError
+from dasksse.label.contract import Answer, Place
 from dasksse.records import Labels
-from dasksse.units import virial_from_stress
+from dasksse.store.folders import is_disk_full
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from numpy.typing import NDArray
-
-    from dasksse.label.kinds import LabelCalculator
+    from dasksse.label.contract import LabelCalculator
     from dasksse.records import Frames
-
-    Array = NDArray[np.float64]
 
 _REASON_LENGTH = 300
 ABOVE_CAP = "above the cap"
 """Part of the reason of a frame that was labelled well but is too far off to learn from."""
+
+
+@dataclass(frozen=True)
+class LabelLimits:
+    """What a label must keep to.
+
+    Attributes
+    ----------
+    max_force_eV_A
+        Largest component of a force [eV/Å].
+    max_net_force_eV_A
+        Largest component of the sum of all forces, divided by the number of atoms [eV/Å]: far
+        from zero, the calculation is not converged.
+    """
+
+    max_force_eV_A: float = math.inf
+    max_net_force_eV_A: float = math.inf
+
+
+@dataclass
+class _Columns:
+    """Labels as they come in."""
+
+    frames: Frames
+    energies: list[float] = field(default_factory=list)
+    forces: list[np.ndarray] = field(default_factory=list)
+    virials: list[np.ndarray] = field(default_factory=list)
+    reasons: list[str] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+    memory_bytes: list[float] = field(default_factory=list)
+
+    def add(self, answer: Answer | None, reason: str, seconds: float) -> None:
+        good = answer if not reason else None
+        nothing = np.full((3, 3), np.nan)
+        self.energies.append(np.nan if good is None else good.energy)
+        self.forces.append(
+            np.full((self.frames.n_atoms, 3), np.nan) if good is None else good.forces
+        )
+        self.virials.append(nothing if good is None or good.virial is None else good.virial)
+        self.reasons.append(reason)
+        self.seconds.append(seconds)
+        memory = None if answer is None else answer.memory_bytes
+        self.memory_bytes.append(np.nan if memory is None else memory)
+
+    def labels(self, calculator: LabelCalculator) -> Labels:
+        n_frames, n_atoms = len(self.frames), self.frames.n_atoms
+        return Labels(
+            frames=self.frames,
+            energies=np.array(self.energies, dtype=float),
+            forces=np.array(self.forces, dtype=float).reshape(n_frames, n_atoms, 3),
+            virials=np.array(self.virials, dtype=float).reshape(n_frames, 3, 3),
+            source=calculator.source,
+            functional=calculator.functional,
+            is_surrogate=calculator.is_surrogate,
+            reasons=tuple(self.reasons),
+            seconds=np.array(self.seconds, dtype=float),
+            memory_bytes=np.array(self.memory_bytes, dtype=float),
+        )
 
 
 def label_frames(
@@ -32,7 +89,8 @@ def label_frames(
     calculator: LabelCalculator,
     *,
     virial: bool = True,
-    max_force_eV_A: float = math.inf,
+    limits: LabelLimits | None = None,
+    place: Callable[[int], Place] | None = None,
     on_frame: Callable[[int], None] | None = None,
 ) -> Labels:
     """Label every frame; one that fails carries NaNs and a reason and stops no other.
@@ -45,8 +103,10 @@ def label_frames(
         Where labels come from.
     virial
         Ask for the virial too; it is NaN where not asked for or not given.
-    max_force_eV_A
-        Frames with a larger force component [eV/Å] are refused, above 0.
+    limits
+        What a label must keep to; anything goes when None.
+    place
+        Gives folder and worker for a frame, by its index; nothing special when None.
     on_frame
         Called after each frame with the number of frames done so far.
 
@@ -54,110 +114,62 @@ def label_frames(
     -------
     Labels
         One label per frame, in order: energy [eV] consistent with the forces [eV/Å], and
-        virial ``-dE/d(strain)`` [eV].
+        virial ``-dE/d(strain)`` [eV], with time and memory that each took.
+
+    Raises
+    ------
+    ProgramMissingError, ConfigError
+        Nothing can be labelled with this calculator here.
+    OutOfTimeError
+        The worker's walltime ends.
+    OSError
+        The disk is full.
     """
-    n_frames, n_atoms = len(frames), frames.n_atoms
-    energies = np.full(n_frames, np.nan)
-    forces = np.full((n_frames, n_atoms, 3), np.nan)
-    virials = np.full((n_frames, 3, 3), np.nan)
-    reasons = []
-    for i in range(n_frames):
+    limits = limits or LabelLimits()
+    columns = _Columns(frames)
+    for i in range(len(frames)):
         atoms = Atoms(frames.numbers, frames.positions[i], cell=frames.cells[i], pbc=True)
+        started = time.monotonic()
+        answer: Answer | None = None
         try:
             atoms.wrap()
-            energy, force, strain = label_atoms(atoms, calculator, virial=virial)
-            reason = _refusal(energy, force, strain, max_force_eV_A)
-        except MemoryError:
+            answer = calculator.single_point(
+                atoms, Place() if place is None else place(i), virial=virial
+            )
+            reason = _refusal(answer, limits)
+        except (MemoryError, ProgramMissingError, ConfigError, OutOfTimeError):
             raise
-        except Exception as error:  # noqa: BLE001 (whatever a calculator raises is data here)
-            _forget(calculator)
-            reason = f"{type(error).__name__}: {error}"[:_REASON_LENGTH]
-        if not reason:
-            energies[i], forces[i] = energy, force
-            virials[i] = np.nan if strain is None else strain
-        reasons.append(reason)
+        except Exception as error:
+            if is_disk_full(error):
+                raise
+            calculator.forget()
+            reason = _short(error)
+        columns.add(answer, reason, time.monotonic() - started)
         if on_frame is not None:
             on_frame(i + 1)
-    return Labels(
-        frames=frames,
-        energies=energies,
-        forces=forces,
-        virials=virials,
-        source=calculator.source,
-        functional=calculator.functional,
-        is_surrogate=calculator.is_surrogate,
-        reasons=tuple(reasons),
-    )
+    return columns.labels(calculator)
 
 
-def label_atoms(
-    atoms: Atoms, calculator: LabelCalculator, *, virial: bool = True
-) -> tuple[float, Array, Array | None]:
-    """Energy [eV], forces [eV/Å] and virial [eV] of one configuration.
-
-    Parameters
-    ----------
-    atoms
-        Periodic configuration; its calculator is set to this one.
-    calculator
-        Where the label comes from. Whatever it raises, this raises.
-    virial
-        Ask for the virial too.
-
-    Returns
-    -------
-    tuple[float, NDArray[np.float64], NDArray[np.float64] | None]
-        Energy whose derivative the forces are (the free energy where electrons are smeared),
-        forces of shape ``(atom, xyz)``, and virial ``-dE/d(strain)`` of shape
-        ``(lattice, xyz)``, None where not asked for or not given.
-    """
-    wanted = ["energy", "forces"]
-    if virial and calculator.gives_virial:
-        wanted.append("stress")
-    with calculator.lock:
-        engine = calculator.calculator
-        atoms.calc = engine
-        if isinstance(engine, Calculator) and engine.calculation_required(atoms, wanted):
-            # One calculation for all three: asked one by one, codes that are started anew for
-            # each property would do the work up to three times.
-            changes = engine.check_state(atoms)
-            engine.results = {}
-            engine.atoms = atoms.copy()
-            engine.calculate(atoms, wanted, changes)
-        forces = np.array(atoms.get_forces(), dtype=float)
-        energy = _force_consistent_energy(atoms)
-        if "stress" not in wanted:
-            return energy, forces, None
-        return energy, forces, virial_from_stress(atoms.get_stress(), atoms.get_volume())
+def _short(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"[:_REASON_LENGTH]
 
 
-def _force_consistent_energy(atoms: Atoms) -> float:
-    """Free energy if the calculator gave one, else the energy; never starts a second run."""
-    results = getattr(atoms.calc, "results", None)
-    gives_free_energy = results is None or "free_energy" in results
-    try:
-        return float(atoms.get_potential_energy(force_consistent=gives_free_energy))
-    except PropertyNotImplementedError:
-        return float(atoms.get_potential_energy())
-
-
-def _refusal(energy: float, forces: Array, virial: Array | None, max_force_eV_A: float) -> str:
+def _refusal(answer: Answer, limits: LabelLimits) -> str:
     """Why a label must not be used; empty when it may."""
-    if not (np.isfinite(energy) and np.isfinite(forces).all()):
+    if not (np.isfinite(answer.energy) and np.isfinite(answer.forces).all()):
         return "energy or forces are not finite"
-    if virial is not None and not np.isfinite(virial).all():
+    if answer.virial is not None and not np.isfinite(answer.virial).all():
         return "virial is not finite"
-    largest = float(np.abs(forces).max(initial=0.0))
-    if largest > max_force_eV_A:
+    largest = float(np.abs(answer.forces).max(initial=0.0))
+    if largest > limits.max_force_eV_A:
         return (
-            f"force component of {largest:.1f} eV/Å is {ABOVE_CAP} of {max_force_eV_A:g} eV/Å"
+            f"force component of {largest:.1f} eV/Å is {ABOVE_CAP} of "
+            f"{limits.max_force_eV_A:g} eV/Å"
+        )
+    net = float(np.abs(answer.forces.mean(axis=0)).max())
+    if net > limits.max_net_force_eV_A:
+        return (
+            f"net force of {net:.3g} eV/Å per atom is above "
+            f"{limits.max_net_force_eV_A:g} eV/Å: not converged"
         )
     return ""
-
-
-def _forget(calculator: LabelCalculator) -> None:
-    """Drop what a failed calculation may have left behind."""
-    reset = getattr(calculator.calculator, "reset", None)
-    if reset is not None:
-        with calculator.lock:
-            reset()

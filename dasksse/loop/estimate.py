@@ -120,13 +120,14 @@ def _add_labels(
     *,
     tasks: int | None = None,
 ) -> None:
-    from dasksse.label import seconds_per_frame
+    from dasksse.label import label_costs
 
     if labels <= 0:
         return
-    calculator = config.label.calculator
-    seconds = seconds_per_frame(calculator.kind, calculator.settings, n_atoms)
-    count = -(-labels // config.label.batch_size) if tasks is None else tasks
+    costs = label_costs(config.label.calculator)
+    seconds = costs.seconds_per_frame(n_atoms)
+    batch_size = config.label.batch_size or costs.batch_size
+    count = -(-labels // batch_size) if tasks is None else tasks
     estimate.add("label", count, labels, None if seconds is None else labels * seconds)
     estimate.disk_bytes += labels * n_atoms * _BYTES_PER_ATOM_LABEL
 

@@ -6,7 +6,6 @@ import contextlib
 import importlib
 import json
 import os
-import re
 import socket
 import time
 import traceback
@@ -19,6 +18,7 @@ from dasksse.errors import (
     ExternalProgramError,
     OutOfTimeError,
     ProgramMissingError,
+    ScfError,
     StructureError,
 )
 from dasksse.records import (
@@ -32,10 +32,10 @@ from dasksse.records import (
 )
 from dasksse.store.folders import (
     ATTEMPTS,
-    DISK_FULL,
     PROGRESS,
     RESULT,
     RunFolder,
+    is_disk_full,
     unit_lock,
     write_json,
 )
@@ -48,16 +48,12 @@ PROGRESS_INTERVAL_S = 1.0
 HELD = "another attempt holds it"
 """Begins the error of a unit that another process works on."""
 
-NO_SPACE = re.compile(
-    "no space left on device|disk quota exceeded|file too large", re.IGNORECASE
-)
-"""What programs of others say when the disk is full."""
-
 _CLASSES: tuple[tuple[type[BaseException], FailureClass], ...] = (
     (ProgramMissingError, "input"),
     (ConfigError, "input"),
     (StructureError, "input"),
     (OutOfTimeError, "walltime"),
+    (ScfError, "scf"),
     (ExternalProgramError, "engine"),
     (KeyboardInterrupt, "interrupted"),
 )
@@ -65,12 +61,7 @@ _CLASSES: tuple[tuple[type[BaseException], FailureClass], ...] = (
 
 def classify_failure(error: BaseException) -> FailureClass:
     """Why a stage raised: decides whether the unit is tried again."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, OSError) and cause.errno in DISK_FULL:
-            return "disk"
-        cause = cause.__cause__
-    if isinstance(error, ExternalProgramError) and NO_SPACE.search(str(error)):
+    if is_disk_full(error):
         return "disk"
     for kind, name in _CLASSES:
         if isinstance(error, kind):

@@ -100,6 +100,8 @@ class Failures:
             return self._judge_lost(failed)
         if failed.failure_class == "walltime":
             return self._judge_out_of_time(failed)
+        if failed.failure_class == "scf":  # the calculator has tried its fallbacks already
+            return GiveUp(failed.error)
         self._out_of_time.pop(failed.unit.key, None)
         self._crashed[failed.unit.key] = crashes = self._note_crash(failed)
         if crashes > self._stop.retries:

@@ -105,6 +105,7 @@ def _label_settings(config: RunConfig) -> dict[str, Json]:
         "calculator": config.label.calculator.model_dump(mode="json"),
         "virial": config.label.virial,
         "max_force_eV_A": config.label.max_force_eV_A,
+        "max_net_force_eV_A": config.label.max_net_force_eV_A,
     }
 
 
@@ -123,7 +124,9 @@ def label_sources(
     another order, is not labelled again as long as its batch is the same (always, for batches
     of one).
     """
-    size = config.label.batch_size
+    from dasksse.label import label_costs
+
+    size = config.label.batch_size or label_costs(config.label.calculator).batch_size
     sources = []
     for first in range(0, len(indices), size):
         batch = [int(i) for i in indices[first : first + size]]

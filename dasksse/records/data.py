@@ -139,6 +139,11 @@ class Labels:
         True when the source is a model of DFT and not DFT itself.
     reasons
         One text per frame: empty for a good label, else why there is none.
+    seconds
+        Time that each label took [s], shape ``(frame,)``; NaN where it is not known.
+    memory_bytes
+        Largest memory of the program that computed each label, shape ``(frame,)``; NaN where
+        it is not known.
     """
 
     frames: Frames
@@ -149,6 +154,14 @@ class Labels:
     functional: str
     is_surrogate: bool
     reasons: tuple[str, ...] = field(default=())
+    seconds: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+    memory_bytes: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+
+    def __post_init__(self) -> None:
+        """Fill in what is not known."""
+        for name in ("seconds", "memory_bytes"):
+            if not len(getattr(self, name)):
+                object.__setattr__(self, name, np.full(len(self.frames), np.nan))
 
     def __len__(self) -> int:
         """Number of frames."""
@@ -177,6 +190,8 @@ class Labels:
             self.functional,
             self.is_surrogate,
             reasons,
+            self.seconds[chosen],
+            self.memory_bytes[chosen],
         )
 
     def save(self, path: Path) -> None:
@@ -189,6 +204,8 @@ class Labels:
             energies=self.energies,
             forces=self.forces,
             virials=self.virials,
+            seconds=self.seconds,
+            memory_bytes=self.memory_bytes,
             provenance=np.array(
                 json.dumps(
                     [self.source, self.functional, self.is_surrogate, list(self.reasons)]
@@ -210,4 +227,5 @@ class Labels:
                 functional,
                 is_surrogate,
                 tuple(reasons),
+                *(data[name] for name in ("seconds", "memory_bytes") if name in data),
             )

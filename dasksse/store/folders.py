@@ -12,6 +12,7 @@ import errno
 import fcntl
 import json
 import os
+import re
 import shutil
 import socket
 import struct
@@ -19,7 +20,7 @@ import time
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
-from dasksse.errors import RunFolderError, StoreError
+from dasksse.errors import ExternalProgramError, RunFolderError, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,6 +37,21 @@ _FLOCK = "@hhqqi4x"
 """Linux's ``struct flock``: type, whence, start, length, process id."""
 DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """System errors that mean no more can be written: disk, quota or file size limit."""
+
+_NO_SPACE = re.compile(
+    "no space left on device|disk quota exceeded|file too large", re.IGNORECASE
+)
+"""What programs of others say when the disk is full."""
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """True when an error, or what caused it, says that no more can be written."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.errno in DISK_FULL:
+            return True
+        cause = cause.__cause__
+    return isinstance(error, ExternalProgramError) and bool(_NO_SPACE.search(str(error)))
 
 
 def write_atomically(path: Path, text: str) -> None:

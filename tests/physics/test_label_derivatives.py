@@ -13,7 +13,7 @@ from ase.build import bulk, make_supercell
 from ase.spacegroup import crystal
 
 from dasksse.config.schema import RegistrySection
-from dasksse.label import LabelCalculator, label_atoms, label_frames, load_calculator
+from dasksse.label import LabelCalculator, Place, label_frames, load_calculator
 from dasksse.records import Frames
 from dasksse.units import pressure_from_virial
 
@@ -90,14 +90,14 @@ SEVENNET = [
 
 
 def energy_of(atoms: Atoms, calculator: LabelCalculator) -> float:
-    return label_atoms(atoms, calculator, virial=False)[0]
+    return calculator.single_point(atoms, Place(), virial=False).energy
 
 
 @pytest.mark.parametrize("case", CLASSICAL + SEVENNET)
 def test_forces_are_minus_the_slope_of_the_energy(case: Case) -> None:
     calculator = case.load()
     atoms = case.make()
-    _, forces, _ = label_atoms(atoms, calculator)
+    forces = calculator.single_point(atoms, Place()).forces
 
     for atom, axis in itertools.product((0, len(atoms) - 1), range(3)):
         energies = []
@@ -115,7 +115,7 @@ def test_forces_are_minus_the_slope_of_the_energy(case: Case) -> None:
 def test_the_virial_is_minus_the_slope_of_the_energy_with_strain(case: Case) -> None:
     calculator = case.load()
     atoms = case.make()
-    _, _, virial = label_atoms(atoms, calculator)
+    virial = calculator.single_point(atoms, Place()).virial
 
     for i, j in itertools.combinations_with_replacement(range(3), 2):
         strain = np.zeros((3, 3))
@@ -139,7 +139,7 @@ def test_a_squeezed_crystal_has_positive_pressure() -> None:
     squeezed, stretched = (bulk("LiCl", "rocksalt", a=a, cubic=True) for a in (5.0, 5.5))
 
     pressures = [
-        pressure_from_virial(label_atoms(atoms, calculator)[2], atoms.get_volume())
+        pressure_from_virial(calculator.single_point(atoms, Place()).virial, atoms.get_volume())
         for atoms in (squeezed, stretched)
     ]
 
@@ -166,11 +166,11 @@ def test_labels_do_not_depend_on_wrapping_or_on_the_choice_of_cell(case: Case) -
 def test_energy_and_virial_of_a_supercell_are_multiples(case: Case) -> None:
     calculator = case.load()
     atoms = case.make()
-    energy, forces, virial = label_atoms(atoms, calculator)
+    small = calculator.single_point(atoms, Place())
 
-    large = label_atoms(make_supercell(atoms, np.diag([2, 1, 3])), calculator)
+    large = calculator.single_point(make_supercell(atoms, np.diag([2, 1, 3])), Place())
 
-    assert large[0] == pytest.approx(6 * energy, abs=1e-6)
-    assert np.abs(large[1].sum(axis=0)).max() < case.force_tol_eV_A
-    assert large[2] == pytest.approx(6 * virial, abs=6 * case.virial_tol_eV)
-    assert np.abs(forces.sum(axis=0)).max() < case.force_tol_eV_A
+    assert large.energy == pytest.approx(6 * small.energy, abs=1e-6)
+    assert np.abs(large.forces.sum(axis=0)).max() < case.force_tol_eV_A
+    assert large.virial == pytest.approx(6 * small.virial, abs=6 * case.virial_tol_eV)
+    assert np.abs(small.forces.sum(axis=0)).max() < case.force_tol_eV_A

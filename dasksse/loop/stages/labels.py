@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -15,8 +16,10 @@ from dasksse.loop.stages.structures import LABELS_FILE
 from dasksse.records import Frames, Json, Labels, UnitContext
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
+
+    from dasksse.label import Place
 
 TIME_MARGIN = 1.3
 """A frame is begun if so many times the longest one of this attempt fits in the time left."""
@@ -34,14 +37,16 @@ def label(payload: Mapping[str, Json], context: UnitContext) -> dict[str, Any]:
     OutOfTimeError
         When the worker has no time for another frame.
     """
-    from dasksse.label import ABOVE_CAP, label_frames, load_calculator
+    from dasksse.label import ABOVE_CAP, LabelLimits, label_frames, load_calculator
 
     calculator = load_calculator(RegistrySection.model_validate(payload["calculator"]))
     frames = Frames.load(context.run_dir / payload["frames_file"]).take(payload["indices"])
+    limits = LabelLimits(payload["max_force_eV_A"], payload["max_net_force_eV_A"])
     parts: list[Labels] = []
     seconds: list[float] = []
     for index in range(len(frames)):
         file = context.workdir / f"label-{index:05d}.npz"
+        folder = context.workdir / f"frame-{index:05d}"
         if file.exists():
             parts.append(Labels.load(file))
         else:
@@ -51,12 +56,14 @@ def label(payload: Mapping[str, Json], context: UnitContext) -> dict[str, Any]:
                 frames.take([index]),
                 calculator,
                 virial=payload["virial"],
-                max_force_eV_A=payload["max_force_eV_A"],
+                limits=limits,
+                place=_place(folder, context),
             )
             seconds.append(time.monotonic() - started)
             parts.append(one)
             if one.is_good.all():  # what failed in a dying worker deserves another try
                 _save_whole(one, file)
+                shutil.rmtree(folder)  # the log of a failure is kept
         context.progress(index + 1, "labels")
     labels = _joined(frames, parts)
     labels.save(context.workdir / LABELS_FILE)
@@ -74,6 +81,17 @@ def label(payload: Mapping[str, Json], context: UnitContext) -> dict[str, Any]:
         "functional": labels.functional,
         "is_surrogate": labels.is_surrogate,
     }
+
+
+def _place(folder: Path, context: UnitContext) -> Callable[[int], Place]:
+    """A folder of its own for a frame, empty at first."""
+    from dasksse.label import Place
+
+    if folder.is_dir():
+        shutil.rmtree(folder)
+    folder.mkdir()
+    place = Place(folder, context.workplace, context.reproducible)
+    return lambda _: place
 
 
 def _save_whole(labels: Labels, file: Path) -> None:
@@ -94,4 +112,6 @@ def _joined(frames: Frames, parts: Sequence[Labels]) -> Labels:
         forces=np.concatenate([part.forces for part in parts]),
         virials=np.concatenate([part.virials for part in parts]),
         reasons=tuple(reason for part in parts for reason in part.reasons),
+        seconds=np.concatenate([part.seconds for part in parts]),
+        memory_bytes=np.concatenate([part.memory_bytes for part in parts]),
     )

@@ -10,7 +10,7 @@ from ase.build import bulk
 from ase.calculators.calculator import Calculator, all_changes
 
 from dasksse.config.schema import RegistrySection
-from dasksse.label import LabelCalculator, load_calculator
+from dasksse.label import AseCalculator, LabelCalculator, load_calculator
 from dasksse.records import Frames
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def scripted() -> Callable[..., LabelCalculator]:
     """Builds a label calculator from a script of results and exceptions."""
 
     def build(*script: Any, gives_virial: bool = True) -> LabelCalculator:
-        return LabelCalculator(
+        return AseCalculator(
             calculator=ScriptedCalculator(list(script)),
             source="scripted",
             functional="PBE",

@@ -16,8 +16,8 @@ from dasksse.label import (
     CALCULATOR_KINDS,
     calculator_schema,
     check_calculator,
+    label_costs,
     load_calculator,
-    seconds_per_frame,
 )
 
 if TYPE_CHECKING:
@@ -208,21 +208,21 @@ def test_a_missing_package_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_the_cost_grows_with_the_number_of_atoms() -> None:
-    small = seconds_per_frame("sevennet", {}, 50)
-    large = seconds_per_frame("sevennet", {}, 400)
+    seconds_per_frame = label_costs(section("sevennet")).seconds_per_frame
 
-    assert small == pytest.approx(2.8)
-    assert large == pytest.approx(8 * small)
+    assert seconds_per_frame(50) == pytest.approx(2.8)
+    assert seconds_per_frame(400) == pytest.approx(8 * 2.8)
 
 
 def test_the_cost_of_ones_own_calculator_is_unknown() -> None:
-    assert seconds_per_frame("python:somewhere.make", {}, 50) is None
+    assert label_costs(section("python:somewhere.make")).seconds_per_frame(50) is None
 
 
 def test_every_kind_of_ours_has_a_cost() -> None:
-    costs = [seconds_per_frame(kind, {}, 10) for kind in CALCULATOR_KINDS if kind != "python"]
+    kinds = [kind for kind in CALCULATOR_KINDS if kind != "python"]
+    costs = [label_costs(section(kind)).seconds_per_frame(10) for kind in kinds]
 
-    assert all(cost > 0 for cost in costs)
+    assert all(cost is not None and cost > 0 for cost in costs)
 
 
 @pytest.mark.sevennet
@@ -251,9 +251,9 @@ def test_sevennet_loads_and_labels_without_a_word() -> None:
         "import numpy as np\n"
         "from ase.build import bulk\n"
         "from dasksse.config.schema import RegistrySection\n"
-        "from dasksse.label import load_calculator, label_atoms\n"
+        "from dasksse.label import Place, load_calculator\n"
         "c = load_calculator(RegistrySection(kind='sevennet', settings={'model': '7net-0'}))\n"
-        "e, _, _ = label_atoms(bulk('LiCl', 'rocksalt', a=5.1), c)\n"
+        "e = c.single_point(bulk('LiCl', 'rocksalt', a=5.1), Place()).energy\n"
         "import torch\n"
         "assert np.isfinite(e) and torch.get_num_threads() == 1\n"
     )

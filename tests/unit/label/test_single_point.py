@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from ase import Atoms
 
-from dasksse.label import label_atoms, label_frames
+from dasksse.label import LabelLimits, Place, label_frames
 from dasksse.records import Frames, Labels
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def test_a_useless_result_is_refused_with_its_reason(
     result: dict[str, Any],
     reason: str,
 ) -> None:
-    labels = label_frames(frames, scripted(result, {}), max_force_eV_A=50.0)
+    labels = label_frames(frames, scripted(result, {}), limits=LabelLimits(50.0))
 
     assert labels.reasons == (reason, "", reason, "")
     assert labels.is_good.tolist() == [False, True, False, True]
@@ -147,8 +147,10 @@ def test_a_code_runs_once_per_frame_for_all_properties(
 def test_the_energy_is_the_one_the_forces_derive_from(
     rock_salt: Atoms, scripted: Callable[..., LabelCalculator]
 ) -> None:
-    energy, _, _ = label_atoms(rock_salt, scripted({"energy": -1.0, "free_energy": -1.2}))
-    plain, _, _ = label_atoms(rock_salt, scripted({"energy": -1.0}))
+    energy = (
+        scripted({"energy": -1.0, "free_energy": -1.2}).single_point(rock_salt, Place()).energy
+    )
+    plain = scripted({"energy": -1.0}).single_point(rock_salt, Place()).energy
 
     assert (energy, plain) == (-1.2, -1.0)
 

@@ -25,16 +25,19 @@ def judge_often(failures: Failures, outcome: Failed, times: int) -> list[Retry |
     return [failures.judge(outcome) for _ in range(times)]
 
 
-@pytest.mark.parametrize("failure_class", ["engine", "scf"])
-def test_a_crash_is_retried_as_often_as_configured_and_then_given_up(
-    tmp_path: Path, failure_class: FailureClass
-) -> None:
+def test_a_crash_is_retried_as_often_as_configured_and_then_given_up(tmp_path: Path) -> None:
     failures = Failures(RunFolder(tmp_path), StopSection(retries=2))
 
-    verdicts = judge_often(failures, failed(failure_class), 3)
+    verdicts = judge_often(failures, failed("engine"), 3)
 
     assert verdicts == [Retry(1.0), Retry(2.0), GiveUp("boom")]
     assert failures.count(UNIT.key) == 3
+
+
+def test_self_consistency_that_no_fallback_reached_is_not_tried_again(tmp_path: Path) -> None:
+    failures = Failures(RunFolder(tmp_path), StopSection(retries=2))
+
+    assert failures.judge(failed("scf")) == GiveUp("boom")
 
 
 def test_a_new_driver_goes_on_counting_crashes(tmp_path: Path) -> None:

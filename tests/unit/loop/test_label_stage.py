@@ -24,6 +24,7 @@ PAYLOAD = {
     "indices": [0, 2, 3, 4],
     "virial": True,
     "max_force_eV_A": 50.0,
+    "max_net_force_eV_A": 0.01,
 }
 
 

@@ -1,0 +1,56 @@
+"""Grimme's D3 correction with Becke-Johnson damping, added to the answer of any engine."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dasksse.errors import ProgramMissingError
+from dasksse.process import NOT_FOUND
+from dasksse.units import virial_from_stress
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+    from dasksse.label.contract import Answer
+
+
+def add_dispersion(atoms: Atoms, answer: Answer, functional: str) -> Answer:
+    """Add energy, forces and virial of D3(BJ) to an answer.
+
+    Parameters
+    ----------
+    atoms
+        The periodic configuration that was computed.
+    answer
+        Answer of the bare functional.
+    functional
+        Its name; it decides the damping parameters.
+
+    Raises
+    ------
+    ProgramMissingError
+        The package dftd3 is not installed.
+
+    References
+    ----------
+    Grimme, Ehrlich, Goerigk, J. Comput. Chem. 32, 1456 (2011), doi:10.1002/jcc.21759.
+    """
+    try:
+        from dftd3.ase import DFTD3
+    except ImportError as error:
+        fix = f'pip install "dasksse[d3]" ({error})'
+        raise ProgramMissingError("dftd3", NOT_FOUND, "", fix) from error
+    copy = atoms.copy()
+    copy.calc = DFTD3(method=functional, damping="d3bj")
+    virial = answer.virial
+    if virial is not None:
+        virial = virial + virial_from_stress(copy.get_stress(), copy.get_volume())
+    return replace(
+        answer,
+        energy=answer.energy + float(copy.get_potential_energy()),
+        forces=answer.forces + np.asarray(copy.get_forces()),
+        virial=virial,
+    )

@@ -1,0 +1,73 @@
+"""Settings that all DFT engines share, with defaults for insulating solids."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import numpy as np
+from pydantic import Field
+
+from dasksse.config.schema import Count, Positive, Section
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Functional = Literal["PBE", "PBEsol", "LDA", "SCAN", "r2SCAN", "PBE+D3"]
+DISPERSION = "+D3"
+"""Ends the name of a functional to which the D3 correction of Grimme is added."""
+
+
+class DftSettings(Section):
+    """What every DFT engine understands."""
+
+    functional: Functional = Field(
+        default="PBE",
+        description="Exchange-correlation functional; `PBE+D3` adds Grimme's D3 with "
+        "Becke-Johnson damping (package dftd3).",
+    )
+    kspacing_per_A: Positive | None = Field(
+        default=0.26,
+        description="Largest distance of k-points [1/Å], 2 pi included (VASP's KSPACING); "
+        "absent (null) for Gamma alone.",
+    )
+    energy_tolerance_eV: Positive = Field(
+        default=1e-6, description="Self-consistent when the energy changes by less [eV]."
+    )
+    smearing_eV: Annotated[float, Field(ge=0.0)] = Field(
+        default=0.0, description="Width of the smearing [eV]; 0 for fixed occupations."
+    )
+    max_scf_steps: Count = Field(
+        default=100, description="Most steps to self-consistency before a fallback is tried."
+    )
+    fallbacks: bool = Field(
+        default=True,
+        description="Try other mixing, another solver and more steps when self-consistency is "
+        "not reached.",
+    )
+    time_limit_s: Positive | None = Field(
+        default=None, description="Longest time of one label [s], all fallbacks included."
+    )
+
+
+def k_mesh(cell: NDArray[np.float64], spacing_per_A: float | None) -> tuple[int, int, int]:
+    """Divisions of the reciprocal cell for a largest distance of k-points.
+
+    Parameters
+    ----------
+    cell
+        Cell vectors as rows [Å], shape ``(lattice, xyz)``.
+    spacing_per_A
+        Largest distance [1/Å], 2 pi included; None for Gamma alone.
+
+    Returns
+    -------
+    tuple[int, int, int]
+        ``max(1, ceil(|b| / spacing))`` for each reciprocal vector ``b``, as VASP does with
+        KSPACING.
+    """
+    if spacing_per_A is None:
+        return 1, 1, 1
+    lengths = 2.0 * math.pi * np.linalg.norm(np.linalg.inv(cell), axis=0)
+    first, second, third = (max(1, math.ceil(x / spacing_per_A - 1e-9)) for x in lengths)
+    return first, second, third
