@@ -14,6 +14,7 @@ from dasksse.errors import ConfigError
 from dasksse.label.classical import CLASSICAL
 from dasksse.label.contract import CalculatorKind, LabelCalculator
 from dasksse.label.custom import CUSTOM
+from dasksse.label.dft import ENGINES
 from dasksse.label.surrogates import SURROGATES
 
 if TYPE_CHECKING:
@@ -34,7 +35,12 @@ __all__ = [
     "missing_for_labels",
 ]
 
-CALCULATOR_KINDS: dict[str, CalculatorKind] = {**SURROGATES, **CLASSICAL, **CUSTOM}
+CALCULATOR_KINDS: dict[str, CalculatorKind] = {
+    **SURROGATES,
+    **ENGINES,
+    **CLASSICAL,
+    **CUSTOM,
+}
 """The registry: adding a calculator is adding an entry."""
 
 _WHERE = "label.calculator"

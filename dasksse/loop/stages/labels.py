@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import os
 import shutil
-import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from dasksse.config.schema import RegistrySection
-from dasksse.errors import LabelError
+from dasksse.errors import LabelError, ScfError
 from dasksse.loop.stages.structures import LABELS_FILE
 from dasksse.records import Frames, Json, Labels, UnitContext
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from dasksse.label import Place
+    from dasksse.label import LabelCalculator
 
 TIME_MARGIN = 1.3
 """A frame is begun if so many times the longest one of this attempt fits in the time left."""
@@ -34,64 +33,68 @@ def label(payload: Mapping[str, Json], context: UnitContext) -> dict[str, Any]:
     ------
     LabelError
         When not one frame of the batch could be labelled.
+    ScfError
+        When that is so because none of them became self-consistent.
     OutOfTimeError
         When the worker has no time for another frame.
     """
-    from dasksse.label import ABOVE_CAP, LabelLimits, label_frames, load_calculator
+    from dasksse.label import ABOVE_CAP, load_calculator
+    from dasksse.loop.stages.places import frame_folder
 
     calculator = load_calculator(RegistrySection.model_validate(payload["calculator"]))
     frames = Frames.load(context.run_dir / payload["frames_file"]).take(payload["indices"])
-    limits = LabelLimits(payload["max_force_eV_A"], payload["max_net_force_eV_A"])
     parts: list[Labels] = []
     seconds: list[float] = []
-    for index in range(len(frames)):
-        file = context.workdir / f"label-{index:05d}.npz"
-        folder = context.workdir / f"frame-{index:05d}"
+    for number in range(len(frames)):
+        file = context.workdir / f"label-{number:05d}.npz"
         if file.exists():
             parts.append(Labels.load(file))
         else:
             context.workplace.check_time(TIME_MARGIN * max(seconds, default=0.0))
-            started = time.monotonic()
-            one = label_frames(
-                frames.take([index]),
-                calculator,
-                virial=payload["virial"],
-                limits=limits,
-                place=_place(folder, context),
-            )
-            seconds.append(time.monotonic() - started)
+            one = _label_one(frames, number, calculator, payload, context)
+            seconds.append(float(one.seconds[0]))
             parts.append(one)
             if one.is_good.all():  # what failed in a dying worker deserves another try
                 _save_whole(one, file)
-                shutil.rmtree(folder)  # the log of a failure is kept
-        context.progress(index + 1, "labels")
+                shutil.rmtree(frame_folder(context, number))  # the log of a failure is kept
+        context.progress(number + 1, "labels")
     labels = _joined(frames, parts)
     labels.save(context.workdir / LABELS_FILE)
     for file in context.workdir.glob("label-*.npz"):
         file.unlink()
     n_good = int(labels.is_good.sum())
     if n_good == 0 and all(ABOVE_CAP not in reason for reason in labels.reasons):
-        raise LabelError(labels.source, 1, str(context.workdir), labels.reasons[0])
+        is_scf = all(reason.startswith(ScfError.__name__) for reason in labels.reasons)
+        kind = ScfError if is_scf else LabelError
+        raise kind(labels.source, 1, str(context.workdir), labels.reasons[0])
     return {
         "n": len(labels),
         "n_good": n_good,
         "reasons": [reason for reason in labels.reasons if reason],
-        "seconds_per_frame": sum(seconds) / max(1, len(seconds)),
+        "seconds_per_frame": float(labels.seconds.mean()),
         "source": labels.source,
         "functional": labels.functional,
         "is_surrogate": labels.is_surrogate,
     }
 
 
-def _place(folder: Path, context: UnitContext) -> Callable[[int], Place]:
-    """A folder of its own for a frame, empty at first."""
-    from dasksse.label import Place
+def _label_one(
+    frames: Frames,
+    number: int,
+    calculator: LabelCalculator,
+    payload: Mapping[str, Json],
+    context: UnitContext,
+) -> Labels:
+    from dasksse.label import LabelLimits, label_frames
+    from dasksse.loop.stages.places import place_of
 
-    if folder.is_dir():
-        shutil.rmtree(folder)
-    folder.mkdir()
-    place = Place(folder, context.workplace, context.reproducible)
-    return lambda _: place
+    return label_frames(
+        frames.take([number]),
+        calculator,
+        virial=payload["virial"],
+        limits=LabelLimits(payload["max_force_eV_A"], payload["max_net_force_eV_A"]),
+        place=lambda _: place_of(context, number),
+    )
 
 
 def _save_whole(labels: Labels, file: Path) -> None:

@@ -73,6 +73,7 @@ def relax(payload: Mapping[str, Json], context: UnitContext) -> dict[str, Any]:
     """Relax a crystal; every step is a label."""
     from dasksse.label import load_calculator
     from dasksse.label import relax as relax_atoms
+    from dasksse.loop.stages.places import place_of
 
     folder = RunFolder(context.run_dir)
     section = RelaxSection.model_validate(payload["relax"])
@@ -84,6 +85,7 @@ def relax(payload: Mapping[str, Json], context: UnitContext) -> dict[str, Any]:
         max_steps=section.max_steps,
         max_force_eV_A=section.max_force_eV_A,
         cell=section.cell,
+        place=lambda number: place_of(context, number),
         on_step=lambda step: context.progress(step, "relaxation"),
     )
     labels = _without_large_forces(relaxed.labels, payload["label"]["max_force_eV_A"])
