@@ -54,8 +54,9 @@ _NOISE = re.compile(
     r"libcudart|implib-gen|TF-TRT|cuInit|CUDA driver|oneDNN|cudart_stub|computation_placer"
     r"|Unable to register cu|rebuild TensorFlow|MLIR|NUMA node|absl::InitializeLog"
     r"|WARNING:tensorflow|Instructions for updating|tensorflow/core/platform/cpu_feature_guard"
+    r"|distributed\.\w+ - INFO"
 )
-"""Lines that engines print on every CPU machine and that mean nothing there."""
+"""Lines that engines and workers print whatever happens and that mean nothing to the user."""
 
 
 def read_log_tail(path: Path, lines: int = LOG_TAIL_LINES) -> str:

@@ -136,7 +136,9 @@ class Hub:
         where = self._listening
         words = [sys.executable, "-m", "dasksse.engine.scheduler", str(self._folder.root)]
         words += ["--session", str(session), "--port", str(where.port)]
-        words += ["--dashboard-port", str(where.dashboard_port)]
+        # the same as before, so that an open page or an ssh tunnel goes on
+        dashboard_port = self.facts.dashboard_port or where.dashboard_port
+        words += ["--dashboard-port", str(dashboard_port)]
         for option, value in (("--host", where.host), ("--interface", where.interface)):
             words += [option, value] if value else []
         words += ["--tls"] if where.tls else []

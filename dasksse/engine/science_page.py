@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
+import textwrap
 from functools import partial
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -36,6 +37,9 @@ UPDATE_INTERVAL_MS = 3000
 
 MOST_RUNNING = 8
 """Units that are named with what they have said of themselves."""
+
+LONGEST_EVENT = 200
+"""Characters of an event that are shown; ``run.log`` has all."""
 
 _STYLES = {"font-family": "sans-serif", "color": INK, "font-size": "13px"}
 
@@ -196,5 +200,6 @@ def _table_html(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def events_html(events: Sequence[str]) -> str:
     """The last events, the newest first."""
-    lines = "<br>".join(escape(text) for text in reversed(events))
+    short = [textwrap.shorten(text, LONGEST_EVENT, placeholder=" …") for text in events]
+    lines = "<br>".join(escape(text) for text in reversed(short))
     return f"<b>last events</b><br><span style='color:{MUTED}'>{lines}</span>" if lines else ""
