@@ -79,6 +79,19 @@ def die_with_parent() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
+_RANKS = re.compile(
+    r"\b(?:srun|mpirun|mpiexec\S*|aprun|prun|orterun)\s(?:.*\s)??"
+    r"(?:-np?|--np|--ntasks)[ =]?(\d+)(?=\s|$)"
+)
+"""Number of ranks in the words of an MPI launcher."""
+
+
+def ranks_of(prefix: Sequence[str]) -> int:
+    """MPI ranks that a command prefix such as ``srun -n 8`` starts; 1 where it names none."""
+    ranks = _RANKS.search(" ".join(prefix))
+    return int(ranks[1]) if ranks else 1
+
+
 def search_path(environment: Mapping[str, str]) -> str:
     """``PATH`` with the programs of this Python first.
 

@@ -9,17 +9,21 @@ from rich.console import Console
 from rich.table import Table
 
 from dasksse.cli.validate import count_atoms, load_checked
-from dasksse.engine.cluster import check_engine
+from dasksse.engine.cluster import check_engine, label_cores
 from dasksse.engine.cluster_commands import list_commands
 from dasksse.engine.folder import JOB_PREFIX
 from dasksse.engine.settings import QueueSettings
 from dasksse.loop.estimate import Estimate, estimate_run
+from dasksse.loop.label_rate import LabelRate, measured_rate
 
 if TYPE_CHECKING:
     import argparse
 
     from dasksse.config.load import LoadedConfig
     from dasksse.config.schema import RegistrySection
+
+UNKNOWN_SIZE = 50
+"""Atoms of a system that is not known yet, for the estimate."""
 
 _RUN_ID = "00000000"
 
@@ -31,9 +35,24 @@ _NAMES = {
 }
 
 
+def estimate_for(
+    loaded: LoadedConfig, engine: RegistrySection, n_atoms: dict[str, int], run_dir: Path
+) -> tuple[Estimate, LabelRate | None]:
+    """Estimate a run, from labels of its calculator where there are any in it or beside it."""
+    config = loaded.config
+    rate = measured_rate(config.label.calculator, run_dir)
+    sizes = {name: count or UNKNOWN_SIZE for name, count in n_atoms.items()}
+    cores = label_cores(engine)
+    return estimate_run(config, sizes, label_rate=rate, label_cores=cores), rate
+
+
 def print_plan(
-    console: Console, loaded: LoadedConfig, engine: RegistrySection, n_atoms: dict[str, int]
-) -> Estimate:
+    console: Console,
+    loaded: LoadedConfig,
+    engine: RegistrySection,
+    n_atoms: dict[str, int],
+    run_dir: Path,
+) -> None:
     """Print systems, schedule and estimate."""
     config = loaded.config
     systems = ", ".join(f"{name} ({count or '?'} atoms)" for name, count in n_atoms.items())
@@ -56,17 +75,32 @@ def print_plan(
             f"up to {line.max_generations}",
         )
     console.print(schedule)
-    estimate = estimate_run(config, {name: count or 50 for name, count in n_atoms.items()})
+    estimate, rate = estimate_for(loaded, engine, n_atoms, run_dir)
     console.print(_estimate_table(estimate))
-    hours = estimate.core_hours
-    total = (
-        "unknown (cost of this calculator is not known)" if hours is None else f"{hours:.1f}"
-    )
+    console.print(_about_labels(estimate, rate), highlight=False, markup=False)
+    known = sum(core_s or 0.0 for core_s in estimate.core_s.values()) / 3600.0
+    labels = " and those of the labels" if estimate.core_hours is None else ""
     console.print(
-        f"at most {total} core-hours, about {estimate.disk_bytes / 1e9:.2g} GB on disk",
+        f"at most {known:.1f} core-hours{labels}, about {estimate.disk_bytes / 1e9:.2g} GB on "
+        "disk",
         highlight=False,
     )
-    return estimate
+
+
+def _about_labels(estimate: Estimate, rate: LabelRate | None) -> str:
+    """Where the time of labels in the estimate comes from."""
+    if rate is not None:
+        sizes = ", ".join(f"{s:.3g} s ({n} atoms)" for n, s in sorted(rate.mean_s.items()))
+        return (
+            f"time of a label: {sizes} on {rate.cores} core(s), mean of {rate.n_labels} in "
+            f"{rate.run_dir}; other sizes by atoms^{rate.exponent:g}"
+        )
+    if estimate.core_s.get("label") is None:
+        return (
+            "time of a label: unknown for this calculator until a run has measured it "
+            "(`dasksse check` looks in the run folder and in those beside it)"
+        )
+    return "time of a label: from the kind of calculator, one busy core; no run has measured it"
 
 
 def _estimate_table(estimate: Estimate) -> Table:
@@ -110,10 +144,10 @@ def command(arguments: argparse.Namespace) -> int:
     """Validate a configuration and print what it would do."""
     console = Console()
     loaded, engine = load_checked(arguments.config, arguments.cluster)
-    print_plan(console, loaded, engine, count_atoms(loaded))
+    run_dir = Path("runs") / loaded.config.name
+    print_plan(console, loaded, engine, count_atoms(loaded), run_dir)
     settings = check_engine(engine)
     if isinstance(settings, QueueSettings):
-        run_dir = Path("runs") / loaded.config.name
         print_scripts(console, engine, settings, run_dir.absolute())
     where = "engine.settings" if arguments.cluster is None else "settings"
     print_commands(console, list_commands(loaded.config, settings, where=where))

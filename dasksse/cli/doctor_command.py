@@ -12,8 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from ase.symbols import Symbols
 from rich.console import Console
+from rich.markup import escape
 
+from dasksse.cli.tiny_cell import tiny_cell
 from dasksse.cli.validate import load_checked, read_cluster
 from dasksse.config.schema import RegistrySection, TrainSection
 from dasksse.engine.cluster import Start, make_runner
@@ -24,8 +27,9 @@ from dasksse.records import Done, Frames, Labels, Workplace
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    from dasksse.config.schema import RunConfig
     from dasksse.records import Outcome, Runner, Unit
 
 QUEUE_PATIENCE_S = 600.0
@@ -80,10 +84,20 @@ def _salt() -> Frames:
 class _Bench:
     """The parts in order; later ones use what earlier ones made."""
 
-    def __init__(self, folder: Path, label: RegistrySection, engine: RegistrySection) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        label: RegistrySection,
+        engine: RegistrySection,
+        *,
+        elements: Sequence[str],
+        crystal: Frames,
+    ) -> None:
         self._folder = folder
         self._label = label
         self._engine = engine
+        self._elements = elements
+        self._crystal = crystal
         self._labels: Labels | None = None
         self._models: list[Path] = []
 
@@ -91,14 +105,14 @@ class _Bench:
         """Everything a run needs."""
         return [
             Part("disk", self.disk, "free space, or run in another folder"),
-            Part("toy labels", self.toy_labels, "reinstall dasksse and ase"),
-            Part("training (DeePMD-kit)", self.training, INSTALL_ENGINES),
-            Part("MD (LAMMPS with the DeePMD plugin)", self.md, INSTALL_ENGINES),
             Part(
                 f"labels ({self._label.kind})",
                 self.label,
                 'pip install "dasksse[sevennet]" for the default labeller, or see the message',
             ),
+            Part("toy labels", self.toy_labels, "reinstall dasksse and ase"),
+            Part("training (DeePMD-kit)", self.training, INSTALL_ENGINES),
+            Part("MD (LAMMPS with the DeePMD plugin)", self.md, INSTALL_ENGINES),
             *(
                 Part(
                     f"engine ({section.kind}{where})",
@@ -190,15 +204,19 @@ class _Bench:
 
     def label(self) -> str:
         """One frame by the calculator of the configuration."""
-        from dasksse.label import label_frames, load_calculator
+        from dasksse.label import Place, label_frames, load_calculator, missing_for_labels
 
+        if missing := missing_for_labels(self._label, self._elements):
+            raise RuntimeError("\n       ".join(missing))
         calculator = load_calculator(self._label)
-        started = time.monotonic()
-        labels = label_frames(_salt().take([0]), calculator)
+        folder = self._folder / "label"
+        folder.mkdir()
+        labels = label_frames(self._crystal, calculator, place=lambda _: Place(folder))
         if not labels.is_good.all():
             raise RuntimeError(labels.reasons[0])
         kind = "a surrogate, not DFT" if labels.is_surrogate else "DFT"
-        return f"{labels.source} ({kind}), 8 atoms in {time.monotonic() - started:.1f} s"
+        formula = Symbols(self._crystal.numbers).get_chemical_formula(mode="metal")
+        return f"{labels.source} ({kind}), {formula} in {labels.seconds[0]:.1f} s"
 
     def job(self, engine: RegistrySection, number: int) -> str:
         """One unit of work through a worker of the engine."""
@@ -219,6 +237,17 @@ class _Bench:
             msg = f"no worker within {QUEUE_PATIENCE_S:.0f} s; {'; '.join(news) or 'no news'}"
             raise RuntimeError(msg)
         raise RuntimeError(outcome.error)
+
+
+def _crystal(config: RunConfig | None) -> Frames:
+    """A small crystal of the run's elements, slightly rattled; rock salt if there is none."""
+    made = None
+    if config is not None:
+        made = tiny_cell(config.type_map, config.mobile_species, config.mobile_charge)
+    if made is None:
+        return _salt().take([0])
+    made.rattle(0.05, seed=0)
+    return Frames(made.numbers, made.positions[None], made.cell.array[None])
 
 
 def _each_pool(engine: RegistrySection) -> list[tuple[str, RegistrySection]]:
@@ -257,9 +286,11 @@ def _first_outcome(runner: Runner, unit: Unit) -> Outcome | None:
 def command(arguments: argparse.Namespace) -> int:
     """Prove part after part; exit code 1 when one fails."""
     label, engine = RegistrySection(kind="sevennet"), RegistrySection(kind="local")
+    config = None
     if arguments.config is not None:
         loaded, engine = load_checked(arguments.config, arguments.cluster)
-        label = loaded.config.label.calculator
+        config = loaded.config
+        label = config.label.calculator
     elif arguments.cluster is not None:
         engine = read_cluster(arguments.cluster)
     console = Console(soft_wrap=True, highlight=False)
@@ -268,16 +299,19 @@ def command(arguments: argparse.Namespace) -> int:
     # jobs on other machines see the folder you are in, not this machine's temporary one
     place = Path.cwd() if engine.kind in QUEUES else None
     with tempfile.TemporaryDirectory(prefix="dasksse-doctor-", dir=place) as scratch:
-        for part in _Bench(Path(scratch), label, engine).parts():
+        crystal = _crystal(config)
+        elements = config.type_map if config else ("Li", "Cl")
+        bench = _Bench(Path(scratch), label, engine, elements=elements, crystal=crystal)
+        for part in bench.parts():
             started = time.monotonic()
             try:
                 text = part.prove()
             except Exception as error:  # noqa: BLE001 - whatever is broken is what we look for
                 failures += 1
-                console.print(f"[red]fails[/red]  {part.name}: {error}")
-                console.print(f"       fix: {part.fix}")
+                console.print(f"[red]fails[/red]  {part.name}: {escape(str(error))}")
+                console.print(f"       fix: {escape(part.fix)}")
             else:
                 took = f"[dim]{time.monotonic() - started:.1f} s[/dim]"
-                console.print(f"[green]works[/green]  {part.name}: {text} {took}")
+                console.print(f"[green]works[/green]  {part.name}: {escape(text)} {took}")
     console.print("all parts work" if not failures else f"{failures} part(s) do not work")
     return 1 if failures else 0

@@ -81,11 +81,78 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", type=Path, help="write the numbers to this file")
 
 
+def _add_import_labels(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="files or folders")
+    parser.add_argument("--store", required=True, type=Path, help="store to add to, *.zarr")
+    parser.add_argument("--type-map", help="elements, such as Li,Ge,P,S, if the data has none")
+    parser.add_argument("--functional", help="functional of the labels, such as PBE")
+    parser.add_argument(
+        "--source",
+        metavar="NAME",
+        help="calculator with what decides its energies; as the files say when absent",
+    )
+    parser.add_argument(
+        "--surrogate", action="store_true", help="a model of DFT gave them, not DFT itself"
+    )
+    parser.add_argument("--json", type=Path, help="write what became of each file to this file")
+
+
 def _add_drill(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--kills", type=int, default=20, help="number of kills")
     parser.add_argument("--seed", type=int, default=0, help="equal seeds draw equal kills")
     parser.add_argument("--cluster", type=Path, help="YAML file {kind, settings} of an engine")
     parser.add_argument("--dir", type=Path, help="new folder; runs/drill when absent")
+    parser.add_argument("--json", type=Path, help="write the numbers to this file")
+
+
+def _add_converge(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("config", type=Path, help="YAML file of a run")
+    parser.add_argument("--dir", type=Path, help="folder; runs/<name>-converge when absent")
+    parser.add_argument("--cluster", type=Path, help="YAML file {kind, settings} of an engine")
+    parser.add_argument("--system", help="system to rattle; the first one when absent")
+    parser.add_argument("--frames", type=int, default=2, help="rattled copies, 2 or more")
+    parser.add_argument(
+        "--vary",
+        action="append",
+        default=[],
+        metavar="SETTING[=V1,V2,...]",
+        help="vary this setting, coarse values first; what the calculator declares when absent",
+    )
+    parser.add_argument(
+        "--force-error-meV-A", type=float, default=3.0, help="allowed RMS error of forces"
+    )
+    parser.add_argument(
+        "--energy-error-meV-atom",
+        type=float,
+        default=1.0,
+        help="allowed error of energy differences between frames",
+    )
+    parser.add_argument(
+        "--stress-error-GPa", type=float, default=0.1, help="allowed RMS error of the stress"
+    )
+    parser.add_argument("--write", action="store_true", help="write the picks into CONFIG")
+    parser.add_argument("--json", type=Path, help="write the numbers to this file")
+
+
+def _add_relax(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("config", type=Path, help="YAML file of a run")
+    parser.add_argument("--dir", type=Path, help="folder; runs/<name>-relax when absent")
+    parser.add_argument("--cluster", type=Path, help="YAML file {kind, settings} of an engine")
+    parser.add_argument(
+        "--system", action="append", default=[], help="system; all of them when absent"
+    )
+    parser.add_argument("--functional", default="", help="one or more, such as PBE,PBEsol")
+    parser.add_argument(
+        "--cell",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="relax the cell vectors too",
+    )
+    parser.add_argument("--optimiser", default="LBFGS", help="LBFGS, FIRE or BFGSLineSearch")
+    parser.add_argument("--max-steps", type=int, default=200, help="most steps")
+    parser.add_argument(
+        "--max-force-eV-A", type=float, default=0.01, help="relaxed below this force"
+    )
     parser.add_argument("--json", type=Path, help="write the numbers to this file")
 
 
@@ -102,10 +169,14 @@ _COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     "retry": ("give units that failed for good another chance", _add_retry),
     "report": ("write the report of a run", _add_report),
     "evaluate": ("errors of models on labelled data", _add_evaluate),
+    "import-labels": ("put labels that exist already into a store", _add_import_labels),
     "drill": ("kill what can die in a toy run; prove that nothing is lost", _add_drill),
+    "converge": ("settings of the calculator: how fine they must be", _add_converge),
+    "relax": ("lattice parameters of relaxed crystals, by functional", _add_relax),
     "schema": ("JSON schema of the configuration, for editors", _add_schema),
 }
-"""Command: help and arguments; each lives in ``dasksse.cli.<command>_command:command``."""
+"""Command: help and arguments; each lives in ``dasksse.cli.<command>_command:command``, with
+``_`` for ``-``."""
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -144,7 +215,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         0 done, 1 failed, 2 bad input, 3 stopped by the failure budget, 130 interrupted.
     """
     arguments = _parser().parse_args(argv)
-    module = importlib.import_module(f"dasksse.cli.{arguments.command}_command")
+    module = importlib.import_module(
+        f"dasksse.cli.{arguments.command.replace('-', '_')}_command"
+    )
     errors = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
     try:
         code: int = module.command(arguments)

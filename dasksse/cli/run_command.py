@@ -15,15 +15,14 @@ from rich.console import Console
 from rich.markup import escape
 
 from dasksse import __version__
-from dasksse.cli.check_command import print_plan
+from dasksse.cli.check_command import estimate_for, print_plan
 from dasksse.cli.validate import check_programs, count_atoms, load_checked
 from dasksse.engine.cluster import Start, make_runner, slots
 from dasksse.errors import StoreError
 from dasksse.loop.display import MARGIN, Display
 from dasksse.loop.driver import Driver
 from dasksse.loop.ending import Ending, run_hook, summarise
-from dasksse.loop.estimate import estimate_run
-from dasksse.loop.prepare import keep_config, open_run_folder, structure_digests
+from dasksse.loop.prepare import digests_in, keep_config, open_run_folder
 from dasksse.loop.publish import seal
 from dasksse.report.formats import format_duration
 from dasksse.store.folders import driver_lock
@@ -43,13 +42,13 @@ def command(arguments: argparse.Namespace) -> int:
     console = Console(soft_wrap=True)
     loaded, engine = load_checked(arguments.config, arguments.cluster)
     n_atoms = count_atoms(loaded)
+    root = (arguments.dir or Path("runs") / loaded.config.name).absolute()
     if arguments.dry_run:
-        print_plan(console, loaded, engine, n_atoms)
+        print_plan(console, loaded, engine, n_atoms, root)
         return 0
     check_programs()
-    root = (arguments.dir or Path("runs") / loaded.config.name).absolute()
     folder, changes = open_run_folder(loaded, root)
-    _heed_signals()
+    heed_signals()
     with driver_lock(folder):
         keep_config(loaded, folder)
         log = RunLog(folder.log)
@@ -74,7 +73,7 @@ def command(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _heed_signals() -> None:
+def heed_signals() -> None:
     """End cleanly when asked to, or when the terminal goes away without ``nohup``."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:
@@ -128,13 +127,13 @@ def _drive(
 ) -> int:
     """Work until the plan is finished; number of units that were done in it."""
     config = loaded.config
-    estimate = estimate_run(config, {name: count or 50 for name, count in n_atoms.items()})
+    estimate, _ = estimate_for(loaded, engine, n_atoms, folder.root)
     start = Start(folder.root, config.reproducible, config.stop.hung_after_s)
     display = Display(folder, console, estimate=estimate, slots=slots(engine))
     journal.set_facts({"state": "running", "version": __version__})
     driver = Driver(
         config,
-        structure_digests(loaded),
+        digests_in(folder, config),
         folder=folder,
         journal=journal,
         start_runner=lambda: make_runner(engine, start),

@@ -11,6 +11,7 @@ from rich.text import Text
 from dasksse.report.figures.style import SHARE_COLOURS
 from dasksse.report.formats import (
     UNKNOWN,
+    format_counts,
     format_duration,
     format_number,
     format_value_error,
@@ -92,6 +93,9 @@ def _head(status: Mapping[str, Any], name: str) -> Text:
         f"\nlabels {labels['done']} done, {labels['running']} running, "
         f"{labels['queued']} queued, {labels['quarantined']} quarantined"
     )
+    if status["not_labelled"]:
+        why = format_counts(status["not_labelled"])
+        head.append(f"\nwithout label: {why}", style=TROUBLE)
     times = [f"{format_duration(status['wall_s'])} so far"]
     times.append(f"{status['core_hours']:.2f} core-hours")
     if is_known(status["eta_s"]):

@@ -13,6 +13,7 @@ from dasksse.config.schema import RegistrySection
 from dasksse.engine.cluster import check_engine
 from dasksse.errors import ConfigError, ProgramMissingError, StructureError
 from dasksse.label import check_calculator
+from dasksse.loop.label_inputs import check_label_stores
 from dasksse.loop.prepare import check_framework, is_database_id, structure_digests
 from dasksse.process import INSTALL_ENGINES, NOT_FOUND
 from dasksse.select import PICKERS
@@ -46,6 +47,7 @@ def load_checked(
         message = f"found {found!r}, allowed: {allowed}{nearest(found, PICKERS)}"
         raise loaded.error("select.diversity", message)
     check_framework(loaded)
+    check_label_stores(loaded)
     structure_digests(loaded)
     engine = config.engine if cluster is None else read_cluster(cluster)
     return loaded, engine

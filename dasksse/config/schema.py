@@ -129,8 +129,16 @@ class StartSection(Section):
     systems: tuple[Name, ...] = Field(
         default=(), description="Systems to perturb; the first one when empty."
     )
-    n_frames: Count = Field(
-        default=590, description="Structures in all (590 in Huang et al. 2021)."
+    n_frames: Annotated[int, Field(ge=0)] = Field(
+        default=590,
+        description="Structures in all (590 in Huang et al. 2021); 0 for none, where "
+        "`label_stores` has labels to begin with.",
+    )
+    label_stores: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
+        default=(),
+        description="Stores with labels that exist already, learned from in every generation: "
+        "made by `dasksse import-labels`, or data.zarr of another run. Relative to the config "
+        "file.",
     )
     rattle_A: tuple[Positive, Positive] = Field(
         default=(0.02, 0.08),
@@ -148,8 +156,91 @@ class StartSection(Section):
         default=1.0, description="Structures with closer atoms are drawn again."
     )
 
+    @model_validator(mode="after")
+    def _something_to_learn_from(self) -> Self:
+        if self.n_frames == 0 and not self.label_stores:
+            msg = "n_frames: 0 leaves nothing to learn from; give label_stores, or 1 or more"
+            raise ValueError(msg)
+        return self
+
 
 # --- labels ----------------------------------------------------------------------------------
+
+
+def _check_pairs(limits: dict[str, float]) -> dict[str, float]:
+    """Pairs of elements in one spelling, the two in alphabetical order."""
+    checked: dict[str, float] = {}
+    for pair, limit in limits.items():
+        symbols = sorted(_check_element(symbol) for symbol in pair.split("-"))
+        name = "-".join(symbols)
+        if len(symbols) != 2 or name in checked:  # noqa: PLR2004 - a pair
+            msg = f"{pair!r} must be two elements such as Li-S, each pair listed once"
+            raise ValueError(msg)
+        checked[name] = limit
+    return checked
+
+
+PairDistances = Annotated[dict[str, Positive], AfterValidator(_check_pairs)]
+
+
+class FiltersSection(Section):
+    """Rules that keep labels out of training; a rule is on when it has a value."""
+
+    min_distance_A: Positive | Literal["auto"] | PairDistances | None = Field(
+        default=None,
+        description="Smallest distance of two atoms [Å]: one number, numbers by pair of "
+        "elements such as `{Li-S: 1.5}` (other pairs are free), or `auto`, 0.6 of the sum of "
+        "covalent radii. 0.6 Å in Marcolongo et al. (arXiv:1910.10090).",
+    )
+    volume_ratio: tuple[Positive, Positive] | None = Field(
+        default=None,
+        description="Smallest and largest volume over that of the system's structure.",
+    )
+    max_bond_change: Annotated[float, Field(gt=0.0, lt=1.0)] | None = Field(
+        default=None,
+        description="Largest relative change of a bond of a rigid framework unit, such as P-S "
+        "in PS4, against its length in the system's structure; 0.2 in Marcolongo et al.",
+    )
+    max_broken_share: Annotated[float, Field(ge=0.0, lt=1.0)] | None = Field(
+        default=None,
+        description="Largest share of framework units that may have a broken bond, as "
+        "`explore.framework` has it.",
+    )
+    max_framework_rmsd_A: Positive | None = Field(
+        default=None,
+        description="Largest root-mean-square displacement [Å] of the framework from the "
+        "system's structure; beyond, the frame is molten.",
+    )
+    energy_iqr: Positive | None = Field(
+        default=None,
+        description="Energy per atom at most so many interquartile ranges from the median of "
+        "the MD frames of the same system and temperature; 2 in Marcolongo et al.",
+    )
+    force_iqr: Positive | None = Field(
+        default=None,
+        description="The same for force components; 10 in Marcolongo et al.",
+    )
+    min_frames: Annotated[int, Field(ge=4)] = Field(
+        default=20,
+        description="`energy_iqr` and `force_iqr` leave smaller groups alone.",
+    )
+
+    @property
+    def is_on(self) -> bool:
+        """Whether any rule is on."""
+        return any(
+            getattr(self, name) is not None
+            for name in type(self).model_fields
+            if name != "min_frames"
+        )
+
+    @model_validator(mode="after")
+    def _volumes_in_order(self) -> Self:
+        if self.volume_ratio is not None and self.volume_ratio[0] >= self.volume_ratio[1]:
+            low, high = self.volume_ratio
+            msg = f"volume_ratio: the first ({low:g}) must be below the second ({high:g})"
+            raise ValueError(msg)
+        return self
 
 
 class LabelSection(Section):
@@ -180,6 +271,15 @@ class LabelSection(Section):
         default=1.0,
         description="The next training starts when this share of a generation's labels is in; "
         "late ones join the generation after.",
+    )
+    filters: FiltersSection = Field(
+        default=FiltersSection(), description="Rules that keep labels out of training."
+    )
+    mixing: Literal["refuse", "align", "as_is"] = Field(
+        default="refuse",
+        description="Labels of different source or functional in one training set: `refuse` "
+        "stops the run; `align` shifts energies by one number per element, found from frames "
+        "that both sources have labelled; `as_is` takes them as they are.",
     )
 
 
@@ -539,6 +639,19 @@ class RunConfig(Section):
                 if name not in names:
                     msg = f"{where}: no system named {name!r}; there are {names}"
                     raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _pairs_of_known_elements(self) -> Self:
+        limits = self.label.filters.min_distance_A
+        for pair in limits if isinstance(limits, dict) else ():
+            unknown = set(pair.split("-")) - set(self.type_map)
+            if unknown:
+                msg = (
+                    f"label.filters.min_distance_A: {pair} has {', '.join(sorted(unknown))}, "
+                    f"which is not in type_map {list(self.type_map)}"
+                )
+                raise ValueError(msg)
         return self
 
     def system(self, name: str) -> SystemSection:

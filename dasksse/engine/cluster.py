@@ -16,6 +16,7 @@ from dasksse.engine.settings import (
     SerialSettings,
 )
 from dasksse.errors import ConfigError
+from dasksse.loop.label_rate import cores_of
 from dasksse.records import Workplace
 from dasksse.report.html import PERFORMANCE
 
@@ -256,10 +257,20 @@ def make_runner(section: RegistrySection, start: Start) -> Runner:
 
 def slots(section: RegistrySection) -> int:
     """Units that an engine runs at the same time, at most."""
+    pools = _pools(check_engine(section)).values()
+    return sum(pool.units * pool.max_jobs for pool in pools) or 1
+
+
+def label_cores(section: RegistrySection) -> int:
+    """Cores that an engine gives to one label; the most, where its pools differ."""
     settings = check_engine(section)
-    pools: Mapping[str, PoolSettings] = {}
+    pools = [pool for pool in _pools(settings).values() if "LABEL" in pool.tags]
+    cores = (cores_of(pool.threads, pool.prefix) for pool in pools)
+    return max(cores, default=int(getattr(settings, "threads", 1)))
+
+
+def _pools(settings: Section) -> Mapping[str, PoolSettings]:
+    """Pools of an engine; none of one without."""
     if isinstance(settings, LocalSettings):
-        pools = local_pools(settings)
-    elif isinstance(settings, QueueSettings):
-        pools = settings.pools
-    return sum(pool.units * pool.max_jobs for pool in pools.values()) or 1
+        return local_pools(settings)
+    return settings.pools if isinstance(settings, QueueSettings) else {}

@@ -6,6 +6,7 @@ import shlex
 from typing import TYPE_CHECKING, Any
 
 from dasksse.engine.settings import LocalSettings, QueueSettings
+from dasksse.label import calculator_commands
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -36,6 +37,9 @@ def list_commands(
         Dotted key and command.
     """
     found = list(_named(config.label.model_dump(), "label"))
+    known = {words for _, words in found}
+    programs = [shlex.join(words) for words in calculator_commands(config.label.calculator)]
+    found += [("label.calculator", words) for words in programs if words not in known]
     if config.on_end:
         found.append(("on_end", shlex.join(config.on_end)))
     if isinstance(engine, LocalSettings | QueueSettings):
@@ -52,6 +56,7 @@ def _named(section: Mapping[str, Any], where: str) -> Iterator[tuple[str, str]]:
     """Values of command keys at any depth."""
     for key, value in section.items():
         if key in COMMAND_KEYS:
-            yield f"{where}.{key}", value if isinstance(value, str) else str(value)
+            is_list = isinstance(value, list | tuple)
+            yield f"{where}.{key}", shlex.join(map(str, value)) if is_list else str(value)
         elif isinstance(value, dict):
             yield from _named(value, f"{where}.{key}")

@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from dasksse.config.schema import Section
+from dasksse.process import ranks_of
 
 Tag = Literal["TRAIN", "MD", "LABEL", "REDUCE"]
 TAGS: tuple[Tag, ...] = ("TRAIN", "MD", "LABEL", "REDUCE")
@@ -138,8 +139,8 @@ class PoolSettings(Section):
 
     @property
     def threads(self) -> int:
-        """Threads an engine may use."""
-        return max(1, self.cores // self.units)
+        """Threads an engine may use: each of its MPI ranks, where the prefix starts several."""
+        return max(1, self.cores // self.units // ranks_of(self.prefix))
 
     @property
     def life_s(self) -> float:

@@ -13,31 +13,49 @@ from dasksse.label.calculators import (
     calculator_commands,
     calculator_schema,
     check_calculator,
+    convergence_ladders,
     label_costs,
     load_calculator,
     missing_for_labels,
+    resolved_calculator,
 )
 from dasksse.label.contract import Answer, AseCalculator, Place
-from dasksse.label.relax import Relaxed, relax
+from dasksse.label.filter_rules import Reference
+from dasksse.label.filters import Filtered, LabelPart, Rejected, filter_labels
+from dasksse.label.mixing import unmixed
+from dasksse.label.reasons import NOT_CONVERGED, REFUSALS, reason_kind
+from dasksse.label.relax import OPTIMISERS, Relaxed, relax
 from dasksse.label.single_point import ABOVE_CAP, LabelLimits, label_frames
 
 __all__ = [
     "ABOVE_CAP",
     "CALCULATOR_KINDS",
+    "NOT_CONVERGED",
+    "OPTIMISERS",
+    "REFUSALS",
     "Answer",
     "AseCalculator",
     "CalculatorKind",
+    "Filtered",
     "LabelCalculator",
     "LabelCosts",
     "LabelLimits",
+    "LabelPart",
     "Place",
+    "Reference",
+    "Rejected",
     "Relaxed",
     "calculator_commands",
     "calculator_schema",
     "check_calculator",
+    "convergence_ladders",
+    "filter_labels",
     "label_costs",
     "label_frames",
     "load_calculator",
     "missing_for_labels",
+    "reason_kind",
     "relax",
+    "resolved_calculator",
+    "unmixed",
 ]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from dasksse.config.schema import RegistrySection
 from dasksse.errors import ConfigError
 from dasksse.label.classical import CLASSICAL
 from dasksse.label.contract import CalculatorKind, LabelCalculator
@@ -20,7 +21,10 @@ from dasksse.label.surrogates import SURROGATES
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from dasksse.config.schema import RegistrySection, Section
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from dasksse.config.schema import Section
 
 __all__ = [
     "CALCULATOR_KINDS",
@@ -30,9 +34,11 @@ __all__ = [
     "calculator_commands",
     "calculator_schema",
     "check_calculator",
+    "convergence_ladders",
     "label_costs",
     "load_calculator",
     "missing_for_labels",
+    "resolved_calculator",
 ]
 
 CALCULATOR_KINDS: dict[str, CalculatorKind] = {
@@ -168,6 +174,45 @@ def missing_for_labels(section: RegistrySection, elements: Sequence[str]) -> lis
     """
     name, checked = _resolve(section.kind, section.settings)
     return CALCULATOR_KINDS[name].needs(checked, tuple(elements))
+
+
+def resolved_calculator(section: RegistrySection) -> RegistrySection:
+    """The same calculator with every default written out.
+
+    Parameters
+    ----------
+    section
+        Kind and settings.
+
+    Raises
+    ------
+    ConfigError
+        Unknown kind, or settings it does not take.
+    """
+    kind, checked = _resolve(section.kind, section.settings)
+    return RegistrySection(kind=kind, settings=checked.model_dump(mode="json"))
+
+
+def convergence_ladders(
+    section: RegistrySection, cell: NDArray[np.float64]
+) -> dict[str, list[Any]]:
+    """Values of each setting that labels must not depend on, coarse and cheap ones first.
+
+    Parameters
+    ----------
+    section
+        Kind and settings.
+    cell
+        Cell vectors as rows [Å], shape ``(lattice, xyz)``.
+
+    Raises
+    ------
+    ConfigError
+        Unknown kind, or settings it does not take.
+    """
+    name, checked = _resolve(section.kind, section.settings)
+    ladders = CALCULATOR_KINDS[name].convergence(checked, cell)
+    return {setting: list(values) for setting, values in ladders.items()}
 
 
 def _resolve(kind: str, settings: Mapping[str, Any]) -> tuple[str, Section]:

@@ -75,6 +75,7 @@ CLASSICAL = {
         _make_toy,
         "screened formal charges, for tests only",
         lambda _, atoms: 3e-5 * atoms,
+        convergence=lambda _settings, _cell: {"rc_A": (4.0, 6.0, 8.0, 10.0, 12.0)},
     ),
     "emt": CalculatorKind(
         EmtSettings,

@@ -15,7 +15,7 @@ from dasksse.units import virial_from_stress
 
 if TYPE_CHECKING:
     import contextlib
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from ase import Atoms
@@ -152,7 +152,7 @@ class AseCalculator(LabelCalculator):
             engine = self.calculator
             atoms.calc = engine
             if place.workdir is not None and hasattr(engine, "directory"):
-                engine.directory = str(place.workdir)  # codes that write files write them here
+                engine.directory = place.workdir  # codes that write files write them here
             if isinstance(engine, Calculator) and engine.calculation_required(atoms, wanted):
                 # One calculation for all three: asked one by one, codes that are started anew
                 # for each property would do the work up to three times.
@@ -207,6 +207,9 @@ class CalculatorKind:
     needs
         Checks what must be on the machine (programs, pseudopotentials) for given elements, and
         gives one text per thing that is missing, with the fix; for ``dasksse doctor``.
+    convergence
+        Ladders of the settings that labels must not depend on, by name, coarse and cheap
+        values first, from checked settings and cell vectors [Å]; for ``dasksse converge``.
     """
 
     settings_model: type[Section]
@@ -216,3 +219,4 @@ class CalculatorKind:
     batch_size: int = 4
     commands: Callable[[Any], list[list[str]]] = lambda _settings: []
     needs: Callable[[Any, tuple[str, ...]], list[str]] = lambda _settings, _elements: []
+    convergence: Callable[[Any, Array], Mapping[str, Sequence[Any]]] = lambda _settings, _: {}

@@ -10,6 +10,7 @@ from pydantic import Field
 from dasksse.config.schema import Section
 from dasksse.errors import ConfigError
 from dasksse.label.contract import AseCalculator, CalculatorKind
+from dasksse.records import content_key
 
 FactoryPath = Annotated[str, Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*[:.][A-Za-z_]\w*$")]
 
@@ -58,11 +59,18 @@ def _make_python(settings: PythonSettings) -> AseCalculator:
         raise ConfigError(msg)
     return AseCalculator(
         calculator=calculator,
-        source=settings.factory,
+        source=_source(settings),
         functional=settings.functional,
         is_surrogate=settings.is_surrogate,
         gives_virial="stress" in getattr(calculator, "implemented_properties", ()),
     )
+
+
+def _source(settings: PythonSettings) -> str:
+    """Name of the factory, and of its settings: with other settings, labels differ."""
+    if not settings.settings:
+        return settings.factory
+    return f"{settings.factory} (settings {content_key(settings.settings)[:8]})"
 
 
 CUSTOM = {

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 _MAX_STEP_A = 0.2
 """Longest move of one atom in one step: forces of many eV/Å must not throw atoms across."""
 
+OPTIMISERS = ("LBFGS", "FIRE", "BFGSLineSearch")
+"""Optimisers of ASE that :func:`relax` knows by name."""
+
 
 @dataclass(frozen=True)
 class Relaxed:
@@ -58,6 +61,7 @@ def relax(
     cell: bool,
     place: Callable[[int], Place] | None = None,
     on_step: Callable[[int], None] | None = None,
+    optimiser: str = "LBFGS",
 ) -> Relaxed:
     """Relax positions, and the cell if asked, to the nearest minimum.
 
@@ -79,6 +83,8 @@ def relax(
         None.
     on_step
         Called with the number of configurations labelled so far.
+    optimiser
+        One of :data:`OPTIMISERS`.
 
     Returns
     -------
@@ -93,12 +99,12 @@ def relax(
 
     Notes
     -----
-    L-BFGS with a cap on the step: of ASE's optimisers it needs the fewest force calls among
-    those that are robust far from the minimum. The cell enters through the logarithm of its
+    Steps are capped. L-BFGS needs the fewest force calls among those of ASE's optimisers that
+    are robust far from the minimum. The cell enters through the logarithm of its
     deformation, see :class:`ase.filters.FrechetCellFilter`.
     """
+    from ase import optimize
     from ase.filters import FrechetCellFilter
-    from ase.optimize import LBFGS
 
     if cell and not calculator.gives_virial:
         text = "no stress, so the cell cannot relax: relax positions only"
@@ -107,15 +113,15 @@ def relax(
     moving.pbc = True
     recorder = _Recorder(calculator, place or (lambda _: Place()), on_step)
     moving.calc = recorder
-    optimiser = LBFGS(
+    walker = getattr(optimize, optimiser)(
         FrechetCellFilter(moving) if cell else moving, logfile=None, maxstep=_MAX_STEP_A
     )
     with warnings.catch_warnings():
         # scipy says so at errors of 1e-13 in the logarithm of the deformation
         warnings.filterwarnings("ignore", message="logm result may be inaccurate")
-        converged = bool(optimiser.run(fmax=max_force_eV_A, steps=max_steps))
+        converged = bool(walker.run(fmax=max_force_eV_A, steps=max_steps))
     moving.calc = None
-    return Relaxed(moving, recorder.labels(), converged, optimiser.get_number_of_steps())
+    return Relaxed(moving, recorder.labels(), converged, walker.get_number_of_steps())
 
 
 class _Recorder(Calculator):

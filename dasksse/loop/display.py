@@ -32,6 +32,8 @@ MARGIN = len("23 h 59 min")
 TITLES = {
     "label": "labels",
     "relax": "relaxation steps",
+    "converge": "single points",
+    "relaxation": "relaxation steps",
     "train": "training steps",
     "md": "exploration MD steps",
     "production": "production MD steps",
@@ -205,12 +207,8 @@ class Display:
         for kind, amount in self._estimate.amounts.items():
             done = known.get(kind, (0.0, 0.0))[0]
             work, spent = self._rates.get(kind, (0.0, 0.0))
-            guess = self._estimate.core_s.get(kind)
-            if work > 0:
-                rate = spent / work
-            elif guess is not None and amount > 0:
-                rate = guess / amount
-            else:
+            rate = spent / work if work > 0 else self._estimate.seconds_each(kind)
+            if rate is None:
                 return None
             seconds += max(0.0, amount - done) * rate
         return seconds / self._slots

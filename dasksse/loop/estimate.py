@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from dasksse.units import FS_PER_PS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
-    from dasksse.config.schema import RunConfig
+    from dasksse.config.schema import RunConfig, ScheduleSection
+    from dasksse.loop.label_rate import LabelRate
 
 _SMALL_NET = 32.0
 _TRAIN_S = 0.03
@@ -35,12 +36,15 @@ class Estimate:
         Rough core-seconds by kind; None where nothing is known about the calculator.
     disk_bytes
         Rough size of the store.
+    cores
+        Cores that a unit takes, by kind, where it is not one.
     """
 
     tasks: dict[str, int] = field(default_factory=dict)
     amounts: dict[str, float] = field(default_factory=dict)
     core_s: dict[str, float | None] = field(default_factory=dict)
     disk_bytes: float = 0.0
+    cores: dict[str, int] = field(default_factory=dict)
 
     def add(self, kind: str, tasks: int, amount: float, core_s: float | None) -> None:
         """Add work of a kind."""
@@ -48,6 +52,13 @@ class Estimate:
         self.amounts[kind] = self.amounts.get(kind, 0.0) + amount
         before = self.core_s.get(kind, 0.0)
         self.core_s[kind] = None if core_s is None or before is None else before + core_s
+
+    def seconds_each(self, kind: str) -> float | None:
+        """Rough time of one label, training step or MD step [s]; None where it is not known."""
+        core_s, amount = self.core_s.get(kind), self.amounts[kind]
+        if core_s is None or not amount:
+            return None
+        return core_s / amount / self.cores.get(kind, 1)
 
     @property
     def core_hours(self) -> float | None:
@@ -64,7 +75,13 @@ def _net_factor(config: RunConfig) -> float:
     return max(0.3, (float(widest) / _SMALL_NET) ** 1.6) * precision
 
 
-def estimate_run(config: RunConfig, n_atoms: Mapping[str, int]) -> Estimate:
+def estimate_run(
+    config: RunConfig,
+    n_atoms: Mapping[str, int],
+    *,
+    label_rate: LabelRate | None = None,
+    label_cores: int = 1,
+) -> Estimate:
     """Estimate a run's work from its configuration and the systems' sizes.
 
     Parameters
@@ -73,35 +90,35 @@ def estimate_run(config: RunConfig, n_atoms: Mapping[str, int]) -> Estimate:
         The run's configuration.
     n_atoms
         Atoms of each system, by name.
+    label_rate
+        Measured time of a label; what is known of the calculator beforehand when None.
+    label_cores
+        Cores that a label takes.
     """
-    estimate = Estimate()
+    estimate = Estimate(cores={"label": label_cores})
+    core_s = _core_s_per_label(config, label_rate)
+
+    def add_labels(name: str, labels: int, tasks: int | None = None) -> None:
+        _add_labels(estimate, config, n_atoms[name], labels, core_s, tasks)
+
     first = config.systems[0].name
     starts = config.start.systems or (first,)
-    relax = config.start.relax.max_steps if config.start.relax else 0
     for name in starts:
-        _add_labels(estimate, config, n_atoms[name], config.start.n_frames // len(starts))
-        if relax:
-            _add_labels(estimate, config, n_atoms[name], relax, tasks=1)
-    generation = 0
+        add_labels(name, config.start.n_frames // len(starts))
+        if config.start.relax is not None:
+            add_labels(name, config.start.relax.max_steps, tasks=1)
     trained_atoms = n_atoms[starts[0]]
-    for line in config.explore.schedule:
-        for round_ in range(line.max_generations):
-            if generation >= config.stop.max_generations:
-                break
-            _add_training(estimate, config, generation, trained_atoms)
-            length = line.lengths_ps[min(round_, len(line.lengths_ps) - 1)]
-            pressures = len(line.pressures_GPa) if line.ensemble.startswith("npt") else 1
-            runs = len(line.temperatures_K) * line.replicas * pressures
-            for name in line.systems:
-                steps = length * FS_PER_PS / config.explore.timestep_fs
-                interval = config.explore.frame_interval_steps
-                _add_md(estimate, config, "md", n_atoms[name], runs, steps, interval)
-                labels = config.select.max_labels + config.select.accurate_checks
-                _add_labels(estimate, config, n_atoms[name], labels)
-            if generation == config.probe.generation:
-                _add_labels(estimate, config, n_atoms[line.systems[0]], config.probe.n_frames)
-            generation += 1
-    _add_training(estimate, config, generation, trained_atoms, is_last=True)
+    rounds = _rounds(config)
+    for generation, (line, length_ps) in enumerate(rounds):
+        _add_training(estimate, config, generation, trained_atoms)
+        for name in line.systems:
+            steps = length_ps * FS_PER_PS / config.explore.timestep_fs
+            interval = config.explore.frame_interval_steps
+            _add_md(estimate, config, "md", n_atoms[name], _runs(line), steps, interval)
+            add_labels(name, config.select.max_labels + config.select.accurate_checks)
+        if generation == config.probe.generation:
+            add_labels(line.systems[0], config.probe.n_frames)
+    _add_training(estimate, config, len(rounds), trained_atoms, is_last=True)
     production = config.production
     if production is not None:
         runs = len(production.temperatures_K) * production.replicas
@@ -112,21 +129,47 @@ def estimate_run(config: RunConfig, n_atoms: Mapping[str, int]) -> Estimate:
     return estimate
 
 
+def _rounds(config: RunConfig) -> list[tuple[ScheduleSection, float]]:
+    """Line and length of the MD [ps] of each generation of the schedule."""
+    rounds = [
+        (line, line.lengths_ps[min(number, len(line.lengths_ps) - 1)])
+        for line in config.explore.schedule
+        for number in range(line.max_generations)
+    ]
+    return rounds[: config.stop.max_generations]
+
+
+def _runs(line: ScheduleSection) -> int:
+    """MD runs of one system in one generation."""
+    pressures = len(line.pressures_GPa) if line.ensemble.startswith("npt") else 1
+    return len(line.temperatures_K) * line.replicas * pressures
+
+
+def _core_s_per_label(
+    config: RunConfig, rate: LabelRate | None
+) -> Callable[[int], float | None]:
+    """Core-seconds of a label by its number of atoms: measured, known of its kind, or None."""
+    from dasksse.label import label_costs
+
+    if rate is not None:
+        return rate.core_seconds
+    return label_costs(config.label.calculator).seconds_per_frame
+
+
 def _add_labels(
     estimate: Estimate,
     config: RunConfig,
     n_atoms: int,
     labels: int,
-    *,
-    tasks: int | None = None,
+    core_s_per_label: Callable[[int], float | None],
+    tasks: int | None,
 ) -> None:
     from dasksse.label import label_costs
 
     if labels <= 0:
         return
-    costs = label_costs(config.label.calculator)
-    seconds = costs.seconds_per_frame(n_atoms)
-    batch_size = config.label.batch_size or costs.batch_size
+    seconds = core_s_per_label(n_atoms)
+    batch_size = config.label.batch_size or label_costs(config.label.calculator).batch_size
     count = -(-labels // batch_size) if tasks is None else tasks
     estimate.add("label", count, labels, None if seconds is None else labels * seconds)
     estimate.disk_bytes += labels * n_atoms * _BYTES_PER_ATOM_LABEL

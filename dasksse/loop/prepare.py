@@ -18,6 +18,12 @@ from dasksse.config.load import (
 )
 from dasksse.config.schema import RunConfig
 from dasksse.errors import RunFolderError
+from dasksse.loop.label_inputs import (
+    IMPORTED_FOLDER,
+    changed_label_stores,
+    keep_label_stores,
+    label_digests_in,
+)
 from dasksse.records import content_key, file_digest
 from dasksse.store.folders import RunFolder, write_atomically
 
@@ -53,11 +59,12 @@ def structure_digests(loaded: LoadedConfig) -> dict[str, str]:
 
 
 def digests_in(folder: RunFolder, config: RunConfig) -> dict[str, str]:
-    """Digest of each system's structure, from the copies in a run folder."""
-    return {
+    """Digests of structures and of imported labels, from the copies in a run folder."""
+    structures = {
         system.name: _digest_in(folder, system) or content_key(system.structure)
         for system in config.systems
     }
+    return structures | label_digests_in(folder)
 
 
 def open_run_folder(loaded: LoadedConfig, root: Path) -> tuple[RunFolder, list[str]]:
@@ -103,7 +110,8 @@ def keep_config(loaded: LoadedConfig, folder: RunFolder) -> None:
 def _is_new(root: Path) -> bool:
     """True for a folder with nothing in it but what a run that was killed at once has left."""
     names = {path.name for path in root.iterdir() if not path.name.endswith(".tmp")}
-    is_ours = names <= {"config.yaml", "structures", "work", "decisions", "inputs"}
+    ours = {"config.yaml", "structures", "work", "decisions", "inputs", IMPORTED_FOLDER}
+    is_ours = names <= ours
     return is_ours and not any(root.glob("work/*"))
 
 
@@ -121,6 +129,7 @@ def _changes(loaded: LoadedConfig, folder: RunFolder) -> list[str]:
     for name, digest in structure_digests(loaded).items():
         if digests[name] not in {"", digest}:
             differences.append(f"systems.{name}.structure: the file has another content")
+    differences += changed_label_stores(loaded, folder)
     refused = [line for line in differences if not is_free_to_change(line)]
     if refused:
         listed = "\n  ".join(refused)
@@ -144,7 +153,8 @@ def _input_path(folder: RunFolder, system: SystemSection) -> Path:
 
 
 def _copy_inputs(loaded: LoadedConfig, folder: RunFolder) -> None:
-    """Keep each structure file with the run, so that the folder can be moved."""
+    """Keep structure files and imported labels with the run: the folder can be moved."""
+    keep_label_stores(loaded, folder)
     for system in loaded.config.systems:
         if is_database_id(system.structure):
             continue

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from dasksse.records import Labels, content_key
 from dasksse.store.allocation import allocate
-from dasksse.store.folders import write_json
-from dasksse.store.labels import LabelBatch, append_labels, stored_units
+from dasksse.store.folders import read_json, write_json
+from dasksse.store.labels import LabelBatch, append_labels, mark_rejected, stored_units
 from dasksse.store.layout import STORE_NAME, open_store
 from dasksse.store.provenance import package_versions
 from dasksse.store.trajectories import commit_runs
@@ -43,6 +43,7 @@ class Publisher:
         self._labels: set[str] = set()
         self._systems: set[str] = set()
         self._models: dict[int, list[str]] = {}
+        self._rejected = ""
         drop_consolidated(folder.root)
 
     def publish(self, plan: Plan) -> list[tuple[str, str]]:
@@ -63,6 +64,11 @@ class Publisher:
                 lost += [(path, key) for key in commit_runs(self._folder.root, path, finished)]
                 self._committed[path] = finished
         self._publish_labels(plan)
+        if plan.rejected != self._rejected:
+            rejected = read_json(self._folder.root / plan.rejected)
+            for system in self._systems:
+                mark_rejected(self._folder.root, system, rejected.get(system, {}))
+            self._rejected = plan.rejected
         for generation, models in plan.models.items():
             if self._models.get(generation) != models:
                 self._publish_models(generation, models)

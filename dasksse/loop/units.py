@@ -30,15 +30,18 @@ class LabelSource:
     system
         System the frames belong to.
     role
-        ``start``, ``relax``, ``candidate``, ``check`` or ``probe``.
+        ``start``, ``relax``, ``candidate``, ``check``, ``probe`` or ``imported``.
     generation
         Generation that asked for it.
+    temperatures_K
+        Temperature of the MD that each of its frames is from; None where that is not known.
     """
 
     unit: Unit
     system: str
     role: str
     generation: int
+    temperatures_K: tuple[float, ...] | None = None
 
     @property
     def reference(self) -> list[str]:
@@ -127,6 +130,7 @@ def label_sources(
     from dasksse.label import label_costs
 
     size = config.label.batch_size or label_costs(config.label.calculator).batch_size
+    known = drawn.get("temperatures_K")
     sources = []
     for first in range(0, len(indices), size):
         batch = [int(i) for i in indices[first : first + size]]
@@ -142,19 +146,53 @@ def label_sources(
             amount_name="labels",
             identity={"frames": frame_keys, **settings},
         )
-        sources.append(LabelSource(unit, system, role, generation))
+        temperatures = tuple(float(known[i]) for i in batch) if known else None
+        sources.append(LabelSource(unit, system, role, generation, temperatures))
     return sources
+
+
+_NOT_SAMPLED = {"start", "relax", "imported"}
+"""Roles of labels that no MD gave, or MD of which nothing is known."""
+
+
+def _filters(
+    config: RunConfig, sources: Sequence[LabelSource], structures: Mapping[str, str]
+) -> dict[str, Json] | None:
+    """What the filters of labels need to know; None when all are off."""
+    section = config.label.filters
+    if not section.is_on:
+        return None
+    framework = config.explore.framework
+    return {
+        "section": section.model_dump(mode="json"),
+        "structures": {
+            source.system: structures[source.system]
+            for source in sources
+            if source.system in structures  # imported labels have no structure of the run
+        },
+        "mobile_species": config.mobile_species,
+        "framework": framework and [unit.model_dump(mode="json") for unit in framework],
+        "sampled": {
+            source.unit.key: source.temperatures_K and list(source.temperatures_K)
+            for source in sources
+            if source.role not in _NOT_SAMPLED
+        },
+    }
 
 
 def dataset_unit(
     config: RunConfig,
     generation: int,
-    sources: Sequence[Sequence[str]],
+    sources: Sequence[LabelSource],
+    *,
+    structures: Mapping[str, str],
     previous_sel: Sequence[int] | None,
 ) -> Unit:
-    """Training data of one generation."""
+    """Training data of one generation; structures are files, by system."""
     payload = {
-        "sources": [list(source) for source in sources],
+        "sources": [source.reference for source in sources],
+        "mixing": config.label.mixing,
+        "filters": _filters(config, sources, structures),
         "type_map": list(config.type_map),
         "held_out_share": config.train.held_out_share,
         "rcut_A": float(config.train.descriptor.get("rcut", 6.0)),

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 ESSENTIAL = frozenset(
-    {"structure", "relax", "start", "dataset", "probe", "select", "diffusion"}
+    {"structure", "imported", "relax", "start", "dataset", "probe", "select", "diffusion"}
 )
 """Kinds without which a run cannot be finished."""
 
@@ -68,6 +68,9 @@ class Plan:
         Label sources that are done: ``(kind, key, system, role, generation)``.
     commits
         Key of the finished unit and frames that are data, by group and run.
+    rejected
+        File of the labels that the newest training set leaves out, from the run folder; empty
+        before the first one.
     touched
         Keys of all units of the plan so far; others on disk belong to an earlier version of
         the configuration.
@@ -86,6 +89,7 @@ class Plan:
     models: dict[int, list[str]] = field(default_factory=dict)
     labels: list[tuple[str, str, str, str, int]] = field(default_factory=list)
     commits: dict[str, dict[int, tuple[str, int]]] = field(default_factory=dict)
+    rejected: str = ""
     touched: set[str] = field(default_factory=set)
     stage: str = ""
     blocked: str = ""

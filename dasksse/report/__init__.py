@@ -6,6 +6,7 @@ from dasksse.report.collect import collect_report
 from dasksse.report.data import (
     FailureRow,
     GenerationRow,
+    LabelRow,
     LearningCurveData,
     ParityData,
     ProductionRow,
@@ -24,6 +25,7 @@ from dasksse.report.verdicts import judge
 __all__ = [
     "FailureRow",
     "GenerationRow",
+    "LabelRow",
     "LearningCurveData",
     "ParityData",
     "ProductionRow",

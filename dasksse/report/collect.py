@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from dasksse import __version__
 from dasksse.records import content_key
+from dasksse.report.collect_labels import label_rows
 from dasksse.report.collect_learning import generation_rows
 from dasksse.report.collect_results import arrhenius_fits, parity_by_set, production_rows
 from dasksse.report.data import FailureRow, RunReport, SystemRow
@@ -32,7 +33,7 @@ def collect_report(folder: RunFolder, journal: Journal) -> RunReport:
         Its journal.
     """
     run = RunUnits(folder, journal)
-    labels = run.results("label") + run.results("relax")
+    labels = run.results("label") + run.results("relax") + run.results("imported")
     state = str(run.facts.get("state", "running"))
     notes = [note for s in run.results("structure") for note in s["notes"]]
     notes += [
@@ -40,6 +41,11 @@ def collect_report(folder: RunFolder, journal: Journal) -> RunReport:
         for kind in ("select", "diffusion")
         for s in run.results(kind)
         for text in s["damaged"]
+    ]
+    notes += [
+        f"learned from {part['n_good']} frames labelled before: {part['source']}, functional "
+        f"{part['functional']}"
+        for part in run.results("imported")
     ]
     return RunReport(
         name=run.config["name"],
@@ -54,6 +60,7 @@ def collect_report(folder: RunFolder, journal: Journal) -> RunReport:
         mobile_species=run.config["mobile_species"],
         versions=package_versions(),
         systems=tuple(_system(s) for s in run.results("structure")),
+        labels=tuple(label_rows(run)),
         generations=tuple(generation_rows(run)),
         production=tuple(production_rows(run)),
         parity=parity_by_set(run),

@@ -65,6 +65,43 @@ class SystemRow:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LabelRow:
+    """Labels of one source and functional.
+
+    Attributes
+    ----------
+    n_good, n_refused, n_failed
+        Frames with a label, with one that must not be used, and without one.
+    why
+        Frames that were refused or failed, by kind of reason, the most frequent first.
+    median_s, p95_s
+        Time of a label [s]: median, and what 95 % of them stay below.
+    core_hours, estimated_core_hours
+        What all labels took, refused and failed ones included, and what was said beforehand.
+    memory_bytes
+        Largest memory of a label.
+    """
+
+    source: str
+    functional: str
+    is_surrogate: bool
+    n_good: int
+    n_refused: int = 0
+    n_failed: int = 0
+    why: Mapping[str, int] = field(default_factory=dict)
+    median_s: float | None = None
+    p95_s: float | None = None
+    core_hours: float | None = None
+    estimated_core_hours: float | None = None
+    memory_bytes: float | None = None
+
+    @property
+    def n_asked(self) -> int:
+        """Frames that should have got a label."""
+        return self.n_good + self.n_refused + self.n_failed
+
+
+@dataclass(frozen=True, kw_only=True)
 class TemperatureShare:
     """Shares of the planned frames of one system at one temperature [K]."""
 
@@ -275,6 +312,7 @@ class RunReport:
     mobile_species: str
     versions: Mapping[str, str] = field(default_factory=dict)
     systems: tuple[SystemRow, ...] = ()
+    labels: tuple[LabelRow, ...] = ()
     generations: tuple[GenerationRow, ...] = ()
     production: tuple[ProductionRow, ...] = ()
     parity: Mapping[str, ParityData] = field(default_factory=dict)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import TypeGuard
+from typing import TYPE_CHECKING, TypeGuard
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 UNKNOWN = "–"
 """Stands for a value that is not known."""
@@ -116,6 +119,11 @@ def format_share(value: float | None) -> str:
 def format_count(value: int | None) -> str:
     """Whole number with thin spaces between thousands; a dash if unknown."""
     return UNKNOWN if value is None else f"{value:,}".replace(",", "\u202f")
+
+
+def format_counts(counts: Mapping[str, int]) -> str:
+    """What was counted and how often, such as ``SCF not converged (5), hung (1)``."""
+    return ", ".join(f"{name} ({count})" for name, count in counts.items()) or UNKNOWN
 
 
 def format_list(values: tuple[float, ...]) -> str:

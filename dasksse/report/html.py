@@ -18,6 +18,7 @@ from dasksse.report.summary import summarise
 from dasksse.report.tables import (
     arrhenius_rows,
     failure_rows,
+    label_rows,
     production_rows,
     progress_rows,
     rmse_rows,
@@ -136,6 +137,7 @@ _TABLES: Mapping[str, Callable[[RunReport], list[Row]]] = {
     "systems": system_rows,
     "production": production_rows,
     "arrhenius": arrhenius_rows,
+    "labels": label_rows,
     "shares": shares_rows,
     "temperatures": temperature_rows,
     "progress": progress_rows,

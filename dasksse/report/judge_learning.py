@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from dasksse.report.data import Verdict
@@ -13,7 +14,7 @@ from dasksse.report.evidence import (
     probe_errors,
     trust_evidence,
 )
-from dasksse.report.formats import format_share
+from dasksse.report.formats import format_counts, format_share
 from dasksse.units import MEV_PER_EV
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
     from dasksse.report.data import RunReport
 
+MISSING_SHARE = 0.05
+"""Share of frames without label from which the reader is told."""
 CONVERGED_SHARE, USABLE_SHARE = 0.98, 0.9
 """Accurate shares; Huang et al. (doi:10.1063/5.0041849) moved on at 96-99.96 %."""
 OVERFIT_RATIO = 1.5
@@ -54,6 +57,32 @@ def judge_labels(report: RunReport) -> Iterator[Verdict]:
             f"Energies and forces were computed by {report.label_source}, functional "
             f"{report.functional}.",
         )
+    origins = [f"{row.source} ({row.functional}, {row.n_good})" for row in report.labels]
+    if len(origins) > 1:
+        yield Verdict(
+            "care",
+            "Labels",
+            f"The run holds labels of {len(origins)} sources: {'; '.join(origins)}. Their "
+            "energies differ by more than a constant.",
+        )
+    yield from _judge_missing_labels(report)
+
+
+def _judge_missing_labels(report: RunReport) -> Iterator[Verdict]:
+    """Frames that are missing are not missing at random: the odd ones fail."""
+    n_asked = sum(row.n_asked for row in report.labels)
+    n_missing = n_asked - sum(row.n_good for row in report.labels)
+    if n_missing <= MISSING_SHARE * n_asked:
+        return
+    why: Counter[str] = Counter()
+    for row in report.labels:
+        why.update(row.why)
+    yield Verdict(
+        "care",
+        "Labels",
+        f"{n_missing} of {n_asked} frames that were to be labelled are not learned from: "
+        f"{format_counts(dict(why.most_common()))}. What they would have taught is missing.",
+    )
 
 
 def judge_exploration(report: RunReport) -> Iterator[Verdict]:

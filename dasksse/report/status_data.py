@@ -7,6 +7,7 @@ import os
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from dasksse.label import reason_kind
 from dasksse.select.trust import pooled_shares
 from dasksse.store.folders import PART, PROGRESS, FileLock, unit_lock
 
@@ -50,6 +51,7 @@ def read_status(folder: RunFolder, journal: JournalReader) -> dict[str, Any]:
         "generations": _generations(journal),
         "probe": _probe(journal),
         "labels": _labels(journal.n_labels(), totals, ready, running),
+        "not_labelled": _not_labelled(journal),
         "units": _unit_counts(totals, ready, running),
         "running": running,
         "pools": facts.get("pools", []),
@@ -153,6 +155,14 @@ def _labels(
         "queued": round(waiting["amount"]) - in_work,
         "quarantined": int(lost),
     }
+
+
+def _not_labelled(journal: JournalReader) -> dict[str, int]:
+    """Frames that were refused or failed, by kind of reason, the most frequent first."""
+    counts: Counter[str] = Counter()
+    for reason, count in journal.label_failures():
+        counts[reason_kind(reason)] += count
+    return dict(counts.most_common())
 
 
 def _unit_counts(

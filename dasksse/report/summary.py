@@ -62,6 +62,7 @@ def summarise(report: RunReport) -> dict[str, Json]:
     """
     scalars = _scalars(report)
     scalars["systems"] = [asdict(row) for row in report.systems]
+    scalars["labels"] = [asdict(row) for row in report.labels]
     scalars["failures"] = [asdict(row) for row in report.failures]
     scalars["generations"] = [
         _scalars(row) | {"by_temperature": [asdict(share) for share in row.by_temperature]}

@@ -9,6 +9,7 @@ from dasksse.report.evidence import is_diffusive, trust_in_words
 from dasksse.report.formats import (
     UNKNOWN,
     format_count,
+    format_counts,
     format_interval,
     format_list,
     format_number,
@@ -66,6 +67,32 @@ def _written_frames(row: GenerationRow) -> str:
     if row.n_frames is None and row.n_planned_frames is None:
         return UNKNOWN
     return f"{format_count(row.n_frames)} / {format_count(row.n_planned_frames)}"
+
+
+def label_rows(report: RunReport) -> list[Row]:
+    """Labels by source and functional: how many, why not more, and what they took."""
+    return [
+        {
+            "source": row.source,
+            "functional": row.functional,
+            "good": format_count(row.n_good),
+            "refused": format_count(row.n_refused),
+            "failed": format_count(row.n_failed),
+            "why": format_counts(row.why),
+            "time [s]": _pair(row.median_s, row.p95_s),
+            "core-hours": _pair(row.core_hours, row.estimated_core_hours),
+            "memory [GB]": format_number(
+                None if row.memory_bytes is None else row.memory_bytes / 1e9, digits=2
+            ),
+        }
+        for row in report.labels
+    ]
+
+
+def _pair(first: float | None, second: float | None) -> str:
+    if first is None:
+        return UNKNOWN
+    return f"{format_number(first, digits=2)} / {format_number(second, digits=2)}"
 
 
 def temperature_rows(report: RunReport) -> list[Row]:
@@ -226,6 +253,7 @@ _TERMINAL_COLUMNS = {
         "failed",
         "labelled",
     ),
+    "labels": ("source", "functional", "good", "refused", "failed", "why"),
     "production": ("system", "T [K]", "runs × length", "D", "outside trust", "trustworthy"),
 }
 """Columns that fit a terminal; the page shows all."""
@@ -255,6 +283,7 @@ def rich_tables(report: RunReport) -> list[Table]:
     meaning, colours repeat it.
     """
     tables = [
+        ("Labels", label_rows(report), _TERMINAL_COLUMNS["labels"]),
         ("Shares of frames per generation", shares_rows(report), _TERMINAL_COLUMNS["shares"]),
         ("Errors of the latest models (mean ± spread of the ensemble)", rmse_rows(report), ()),
         (

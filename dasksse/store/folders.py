@@ -46,10 +46,12 @@ _NO_SPACE = re.compile(
 
 def is_disk_full(error: BaseException) -> bool:
     """True when an error, or what caused it, says that no more can be written."""
+    seen: set[int] = set()
     cause: BaseException | None = error
-    while cause is not None:
+    while cause is not None and id(cause) not in seen:
         if isinstance(cause, OSError) and cause.errno in DISK_FULL:
             return True
+        seen.add(id(cause))
         cause = cause.__cause__
     return isinstance(error, ExternalProgramError) and bool(_NO_SPACE.search(str(error)))
 

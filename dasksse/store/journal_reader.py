@@ -98,6 +98,27 @@ class JournalReader(Journal):
         )
         return int(self._db.execute(query).fetchone()[0])
 
+    def label_cores(self) -> int:
+        """Cores that a label had, the most of all batches; 1 where none says."""
+        query = (
+            "SELECT max(coalesce(json_extract(result, '$.cores'), 1)) FROM units "
+            "WHERE kind='label' AND status='done'"
+        )
+        return int(self._db.execute(query).fetchone()[0] or 1)
+
+    def label_failures(self) -> list[tuple[str, int]]:
+        """Why frames have no label, and how many of them, one entry a text.
+
+        The frames of a batch that is quarantined count with the error of the batch.
+        """
+        query = (
+            "SELECT reason.value, count(*) FROM units, json_each(units.result, '$.reasons') "
+            "AS reason WHERE kind='label' AND status='done' GROUP BY reason.value UNION ALL "
+            "SELECT coalesce(json_extract(result, '$.error'), ''), amount FROM units "
+            "WHERE kind='label' AND status='quarantined'"
+        )
+        return [(text, int(count)) for text, count in self._db.execute(query).fetchall()]
+
     def labels_in_time(self, most: int = 200) -> list[tuple[float, int]]:
         """Number of good labels against the time when they came.
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dasksse.store.layout import open_store, require_group
+from dasksse.store.layout import STORE_NAME, open_store, require_group
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     import zarr
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from dasksse.records import Labels
 
 SHARD_FRAMES = 64
-STATUS_TABLE = ("good", "failed")
+STATUS_TABLE = ("good", "failed", "rejected")
+"""A rejected label carries its values: a filter keeps it out of training."""
 ROLE_TABLE = ("start", "relax", "candidate", "check", "probe", "imported")
 
 
@@ -46,6 +47,8 @@ _ARRAYS: dict[str, tuple[str, tuple[str, ...], str]] = {
     "role": ("i1", (), "1"),
     "status": ("i1", (), "1"),
     "reject_reason": ("i2", (), "1"),
+    "label_time": ("f8", (), "s"),
+    "label_memory": ("f8", (), "bytes"),
     "frame_key": ("u8", (), "1"),
     "unit_key": ("u8", (), "1"),
 }
@@ -56,9 +59,12 @@ def _sizes(n_atoms: int) -> dict[str, int]:
 
 
 def _require_arrays(group: zarr.Group, numbers: NDArray[np.int64]) -> None:
-    if "n_valid" in group:
-        return
+    """Create what is not there: all arrays, or those that came with a later version.
+
+    What an older store does not know of its frames is the fill value.
+    """
     sizes = _sizes(len(numbers))
+    n_frames = group["frame_key"].shape[0] if "frame_key" in group else 0
     for name, (dtype, dims, units) in _ARRAYS.items():
         if name in group:
             continue
@@ -66,13 +72,15 @@ def _require_arrays(group: zarr.Group, numbers: NDArray[np.int64]) -> None:
         kind = np.dtype(dtype).kind
         group.create_array(
             name,
-            shape=(0, *inner),
+            shape=(n_frames, *inner),
             chunks=(SHARD_FRAMES, *inner),
             dtype=dtype,
             fill_value=np.nan if kind == "f" else (-1 if kind == "i" else 0),
             dimension_names=("frame", *dims),
             attributes={"units": units},
         )
+    if "n_valid" in group:
+        return
     group["virial"].attrs["long_name"] = "W = -dE/d(strain) = -V * stress; NaN where none"
     for name, table in (("status", STATUS_TABLE), ("role", ROLE_TABLE)):
         group[name].attrs["table"] = list(table)
@@ -115,6 +123,74 @@ def stored_units(run_dir: Path, system: str) -> set[str]:
     return {f"{int(key):016x}" for key in np.unique(group["unit_key"][:count])}
 
 
+@dataclass(frozen=True)
+class LabelFacts:
+    """How labels of one system, source and functional came about.
+
+    Attributes
+    ----------
+    n_atoms
+        Atoms of a frame.
+    source, functional, is_surrogate
+        As in :class:`dasksse.records.Labels`.
+    reasons
+        Why a frame is not learned from, shape ``(frame,)``; empty for a good label.
+    is_rejected
+        True where a filter keeps a good label out of training, shape ``(frame,)``.
+    seconds, memory_bytes
+        Time [s] and largest memory of each, shape ``(frame,)``; NaN where not known.
+    """
+
+    n_atoms: int
+    source: str
+    functional: str
+    is_surrogate: bool
+    reasons: NDArray[np.str_]
+    is_rejected: NDArray[np.bool_]
+    seconds: NDArray[np.float64]
+    memory_bytes: NDArray[np.float64]
+
+
+def read_label_facts(run_dir: Path) -> list[LabelFacts]:
+    """What a store knows of its labels, failed ones included; nothing without a store."""
+    if not (run_dir / STORE_NAME).is_dir():
+        return []
+    root = open_store(run_dir, mode="r")
+    if "labels" not in root:
+        return []
+    return [
+        facts
+        for _, group in sorted(root["labels"].groups())
+        if "n_valid" in group
+        for facts in _facts(group)
+    ]
+
+
+def _facts(group: zarr.Group) -> Iterator[LabelFacts]:
+    count = int(group["n_valid"][...])
+    unknown = np.full(count, np.nan)
+    seconds, memory_bytes = (
+        group[name][:count] if name in group else unknown
+        for name in ("label_time", "label_memory")
+    )
+    names = ("source", "functional", "reject_reason")
+    tables = [np.array(group[name].attrs["table"], dtype=str) for name in names]
+    sources, functionals, reasons = (group[name][:count] for name in names)
+    status = group["status"][:count]
+    for source, functional in sorted(set(zip(sources, functionals, strict=True))):
+        chosen = (sources == source) & (functionals == functional)
+        yield LabelFacts(
+            n_atoms=group["atomic_number"].shape[0],
+            source=str(tables[0][source]),
+            functional=str(tables[1][functional]),
+            is_surrogate=bool(group["is_surrogate"][:count][chosen].any()),
+            reasons=tables[2][reasons[chosen]],
+            is_rejected=status[chosen] == STATUS_TABLE.index("rejected"),
+            seconds=seconds[chosen],
+            memory_bytes=memory_bytes[chosen],
+        )
+
+
 def append_labels(run_dir: Path, system: str, batches: Sequence[LabelBatch]) -> None:
     """Append label batches of one system; those already stored are passed over.
 
@@ -155,6 +231,8 @@ def _column(group: zarr.Group, batch: LabelBatch, name: str) -> NDArray[Any]:
         "role": np.full(count, ROLE_TABLE.index(batch.role)),
         "status": np.where(labels.is_good, 0, 1),
         "unit_key": np.full(count, int(batch.key, 16), dtype=np.uint64),
+        "label_time": labels.seconds,
+        "label_memory": labels.memory_bytes,
     }
     if name in plain:
         return np.asarray(plain[name])
@@ -166,3 +244,46 @@ def _column(group: zarr.Group, batch: LabelBatch, name: str) -> NDArray[Any]:
         "reject_reason": list(labels.reasons) if labels.reasons else [""] * count,
     }[name]
     return _codes(group[name], texts)
+
+
+def mark_rejected(run_dir: Path, system: str, reasons: Mapping[str, str]) -> None:
+    """Say which good labels the newest training set leaves out; earlier marks are taken back.
+
+    Only the driver calls this; repeats change nothing. The reason of a frame that the same rule
+    refuses again stays as it was: limits move from generation to generation, and the table of
+    texts would grow with each.
+
+    Parameters
+    ----------
+    run_dir
+        Run folder.
+    system
+        Name of the system.
+    reasons
+        Why, by content key of the frame: the rule, a colon, what was found.
+    """
+    good, _, rejected = range(len(STATUS_TABLE))
+    group = open_store(run_dir, mode="a").get(f"labels/{system}")
+    if group is None or "n_valid" not in group:
+        return
+    count = int(group["n_valid"][...])
+    before = group["status"][:count]
+    keys = [f"{int(key):016x}" for key in group["frame_key"][:count]]
+    is_refused = np.array([key in reasons for key in keys], dtype=bool)
+    status = np.where(
+        np.isin(before, (good, rejected)), np.where(is_refused, rejected, good), before
+    )
+    codes = group["reject_reason"][:count]
+    known = group["reject_reason"].attrs["table"]
+    texts = [reasons.get(key, "") for key in keys]
+    has_other_rule = [
+        text.partition(":")[0] != known[code].partition(":")[0]
+        for text, code in zip(texts, codes, strict=True)
+    ]
+    changed = np.flatnonzero((status != before) | ((status == rejected) & has_other_rule))
+    if not len(changed):
+        return
+    group["status"].attrs["table"] = list(STATUS_TABLE)  # older stores know no rejected ones
+    codes[changed] = _codes(group["reject_reason"], [texts[i] for i in changed])
+    group["reject_reason"][:count] = codes
+    group["status"][:count] = status

@@ -89,11 +89,24 @@ def create_array(group: zarr.Group, name: str, spec: ArraySpec) -> zarr.Array[An
     )
 
 
-def open_store(run_dir: Path, *, mode: str = "a") -> zarr.Group:
-    """Open the root group of a run's store; created with its version when absent."""
+def store_path(where: Path) -> Path:
+    """Path of a store: that of a run folder, or the path itself when it ends in ``.zarr``."""
+    return where if where.suffix == ".zarr" else where / STORE_NAME
+
+
+def open_store(where: Path, *, mode: str = "a") -> zarr.Group:
+    """Open the root group of a store; created with its version when absent.
+
+    Parameters
+    ----------
+    where
+        Run folder, or the path of a store of its own (``*.zarr``).
+    mode
+        ``a`` to write, ``r`` to read.
+    """
     import zarr
 
-    root = zarr.open_group(run_dir / STORE_NAME, mode=mode, use_consolidated=False)
+    root = zarr.open_group(store_path(where), mode=mode, use_consolidated=False)
     if mode == "a" and "layout_version" not in root.attrs:
         root.attrs.update({"layout_version": LAYOUT_VERSION, "title": "dasksse run"})
     return root

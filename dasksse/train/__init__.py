@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dasksse.label.importing import read_deepmd_data, read_extxyz
 from dasksse.train.accuracy import max_force_deviation, report_of, rmse
-from dasksse.train.dataset import read_deepmd_data, read_labels, write_deepmd_data
+from dasksse.train.dataset import read_labels, write_deepmd_data
 from dasksse.train.deepmd_input import training_input
 from dasksse.train.deepmd_parse import LearningCurve, read_learning_curve
 from dasksse.train.deepmd_run import TrainedModel, train_member
@@ -13,7 +14,6 @@ from dasksse.train.evaluate import (
     evaluate_report,
     model_type_map,
 )
-from dasksse.train.extxyz import read_extxyz
 from dasksse.train.neighbours import suggest_sel
 
 __all__ = [

@@ -9,14 +9,15 @@ import numpy as np
 from ase.data import atomic_numbers, chemical_symbols
 
 from dasksse.errors import ConfigError, StoreError
-from dasksse.records import Frames, Labels
-from dasksse.train.extxyz import UNKNOWN_FUNCTIONAL, join_labels, read_extxyz
+from dasksse.label.importing import read_deepmd_data, read_extxyz
 from dasksse.train.neighbours import suggest_sel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from numpy.typing import NDArray
+
+    from dasksse.records import Frames, Labels
 
 __all__ = [
     "NamedLabels",
@@ -29,7 +30,7 @@ __all__ = [
     "write_deepmd_data",
 ]
 
-NamedLabels = tuple[str, Labels]
+NamedLabels = tuple[str, "Labels"]
 """Name of a data set and its labels."""
 
 _XYZ_SUFFIXES = (".extxyz", ".xyz")
@@ -132,119 +133,6 @@ def write_deepmd_data(
             np.save(system / "set.000" / f"{name}.npy", flat.astype(np.float64))
         systems.append(system)
     return systems
-
-
-def _element_map(system: Path, type_map: Sequence[str] | None) -> list[str]:
-    own = system / "type_map.raw"
-    if own.is_file():
-        return own.read_text().split()
-    if type_map is None:
-        msg = (
-            f"{system}: there is no type_map.raw, so the elements behind type.raw are unknown; "
-            "give type_map, the elements in the order of the types, such as Li Ge P S"
-        )
-        raise ConfigError(msg)
-    return list(type_map)
-
-
-def _numbers(system: Path, type_map: Sequence[str] | None) -> NDArray[np.int64]:
-    elements = _element_map(system, type_map)
-    unknown = [symbol for symbol in elements if symbol not in atomic_numbers]
-    if unknown:
-        msg = f"{system}: {', '.join(unknown)} in the type map is no chemical element"
-        raise ConfigError(msg)
-    words = (system / "type.raw").read_text().split()
-    if not words or not all(word.isdecimal() for word in words):
-        msg = f"{system / 'type.raw'}: must hold one type (0, 1, ...) for each atom"
-        raise StoreError(msg)
-    types = np.array(words, dtype=np.int64)
-    if types.max() >= len(elements):
-        msg = (
-            f"{system / 'type.raw'}: types run from {types.min()} to {types.max()}, but the "
-            f"type map has {len(elements)} elements ({', '.join(elements)})"
-        )
-        raise ConfigError(msg)
-    return np.array([atomic_numbers[elements[i]] for i in types], dtype=np.int64)
-
-
-def _load(path: Path, shape: tuple[int, ...]) -> NDArray[np.float64]:
-    try:
-        return np.load(path).astype(np.float64).reshape(shape)
-    except (OSError, ValueError) as error:
-        msg = f"{path}: cannot be read as an array of shape {shape} (-1: any): {error}"
-        raise StoreError(msg) from error
-
-
-def _read_set(folder: Path, numbers: NDArray[np.int64], source: str) -> Labels:
-    n_atoms = len(numbers)
-    positions = _load(folder / "coord.npy", (-1, n_atoms, 3))
-    n_frames = len(positions)
-    virial = folder / "virial.npy"
-    return Labels(
-        Frames(numbers, positions, _load(folder / "box.npy", (n_frames, 3, 3))),
-        _load(folder / "energy.npy", (n_frames,)),
-        _load(folder / "force.npy", (n_frames, n_atoms, 3)),
-        _load(virial, (n_frames, 3, 3))
-        if virial.is_file()
-        else np.full((n_frames, 3, 3), np.nan),
-        source,
-        UNKNOWN_FUNCTIONAL,
-        is_surrogate=False,
-    )
-
-
-def _read_system(system: Path, type_map: Sequence[str] | None) -> Labels:
-    sets = sorted(path for path in system.glob("set.*") if path.is_dir())
-    if not sets:
-        msg = f"{system}: there is type.raw but no set.* folder with coord.npy, box.npy, ..."
-        raise StoreError(msg)
-    odd = [name for name in ("nopbc", "set.*/real_atom_types.npy") if any(system.glob(name))]
-    if odd:
-        msg = (
-            f"{system}: found {odd[0]}; open boundaries and mixed-type systems are not "
-            "supported: write periodic systems with one type.raw each"
-        )
-        raise StoreError(msg)
-    numbers = _numbers(system, type_map)
-    return join_labels([_read_set(part, numbers, str(system)) for part in sets])
-
-
-def read_deepmd_data(
-    folder: Path, *, type_map: Sequence[str] | None = None
-) -> list[NamedLabels]:
-    """Read one DeePMD-kit npy system or every system below a folder.
-
-    Parameters
-    ----------
-    folder
-        A system (a folder with ``type.raw``) or a tree of systems.
-    type_map
-        Elements behind the types of systems without ``type_map.raw``.
-
-    Returns
-    -------
-    list[tuple[str, Labels]]
-        Path relative to ``folder`` and labels, sorted by path; the virial is NaN where a set
-        has none.
-
-    Raises
-    ------
-    StoreError
-        When there is no system, or an array is missing or of another shape.
-    ConfigError
-        When the elements are unknown or do not cover the types.
-    """
-    systems = sorted(path.parent for path in Path(folder).rglob("type.raw"))
-    if not systems:
-        msg = f"{folder}: no DeePMD-kit system (a folder with type.raw and set.*) here or below"
-        raise StoreError(msg)
-    return [
-        (
-            system.relative_to(folder).as_posix() if system != folder else system.name,
-            _read_system(system, type_map),
-        )
-        for system in systems
-    ]
 
 
 def _read_xyz_file(path: Path, type_map: Sequence[str] | None) -> list[NamedLabels]:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 BENCHMARKS = {
     "resident": "MD runs through the resident child against one process per run",
+    "cp2k_resident": "labels by a resident cp2k_shell against one process per frame",
     "iteration": "one learning iteration at work equal to DP-GEN's",
     "efficiency": "how busy a finished run (--run-dir) kept its cores",
     "resume": "the same command on a finished run of some 500 units",

@@ -59,6 +59,11 @@ def _row(kind: str, number: int, generation: int, at_s: float, **about: Any) -> 
     )
 
 
+def label_record(n_bad: int) -> dict[str, Any]:
+    reason = "ScfError: CP2K exited with 1 in work/label/frame-00003\nnot self-consistent"
+    return {"n": 8, "n_good": 8 - n_bad, "reasons": n_bad * [reason], "cores": 4}
+
+
 def select_record(generation: int) -> dict[str, Any]:
     accurate = 1 - 0.75 * float(np.exp(-1.1 * generation))
     failed = 0.13 * float(np.exp(-1.4 * generation))
@@ -105,7 +110,7 @@ def made_up_units(generations: int, per_kind: int) -> list[UnitRow]:
         rows += [
             _row(
                 "label", 10_000 * generation + i, generation, start + 1500 * (i + 1) / per_kind,
-                amount=8, result={"n": 8, "n_good": 8 if i % 9 else 7, "reasons": []},
+                amount=8, result=label_record(n_bad=0 if i % 9 else 1),
             )
             for i in range(per_kind)
         ]  # fmt: skip

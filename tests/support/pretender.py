@@ -112,6 +112,9 @@ class Pretender:
     def _structure(self, unit: Unit) -> dict[str, Any]:
         return {"file": f"work/structure/{unit.key}/system.npz", "numbers": [3, 17]}
 
+    def _imported(self, unit: Unit) -> dict[str, Any]:
+        return {"n": 30, "n_good": 30}
+
     def _start(self, unit: Unit) -> dict[str, Any]:
         return {
             "file": f"work/start/{unit.key}/frames.npz",

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from dasksse.errors import LabelError, OutOfTimeError, ScfError
 from dasksse.label.contract import Answer, LabelCalculator, Place
+from dasksse.label.dft.dispersion import add_dispersion, check_dispersion
 from dasksse.label.dft.settings import DISPERSION, DftSettings
 
 if TYPE_CHECKING:
@@ -78,12 +79,18 @@ class DftCalculator(LabelCalculator, Generic[SettingsT]):
     ----------
     settings
         Checked settings.
+
+    Raises
+    ------
+    ProgramMissingError
+        The functional has a dispersion correction whose package is not installed.
     """
 
     engine: str = ""
     """Name of the program, for the user."""
 
     def __init__(self, settings: SettingsT) -> None:
+        check_dispersion(settings.functional)
         self.settings = settings
         self.functional = settings.functional
         self.is_surrogate = False
@@ -158,8 +165,6 @@ class DftCalculator(LabelCalculator, Generic[SettingsT]):
     def _with_dispersion(self, atoms: Atoms, answer: Answer) -> Answer:
         if not self.functional.endswith(DISPERSION):
             return answer
-        from dasksse.label.dft.dispersion import add_dispersion
-
         return add_dispersion(atoms, answer, self.functional.removesuffix(DISPERSION))
 
 

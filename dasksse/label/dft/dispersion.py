@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from dasksse.errors import ProgramMissingError
+from dasksse.label.dft.settings import DISPERSION
 from dasksse.process import NOT_FOUND
 from dasksse.units import virial_from_stress
 
@@ -16,9 +18,41 @@ if TYPE_CHECKING:
 
     from dasksse.label.contract import Answer
 
+_INSTALL = 'pip install "dasksse[d3]"'
+
+
+def check_dispersion(functional: str) -> None:
+    """Stop before hours of DFT when the correction after them cannot be computed.
+
+    Parameters
+    ----------
+    functional
+        Name with or without ``+D3``.
+
+    Raises
+    ------
+    ProgramMissingError
+        The package dftd3 is needed and not installed.
+    """
+    if missing_dispersion(functional):
+        raise ProgramMissingError("dftd3", NOT_FOUND, "", _INSTALL)
+
+
+def missing_dispersion(functional: str) -> list[str]:
+    """What a functional with dispersion needs and does not find here, with the fix.
+
+    Parameters
+    ----------
+    functional
+        Name with or without ``+D3``.
+    """
+    if not functional.endswith(DISPERSION) or importlib.util.find_spec("dftd3") is not None:
+        return []
+    return [f"{functional}: package dftd3 is not installed; {_INSTALL}"]
+
 
 def add_dispersion(atoms: Atoms, answer: Answer, functional: str) -> Answer:
-    """Add energy, forces and virial of D3(BJ) to an answer.
+    """Add energy, forces and virial of D3(BJ) to an answer; two-body terms only.
 
     Parameters
     ----------
@@ -29,20 +63,12 @@ def add_dispersion(atoms: Atoms, answer: Answer, functional: str) -> Answer:
     functional
         Its name; it decides the damping parameters.
 
-    Raises
-    ------
-    ProgramMissingError
-        The package dftd3 is not installed.
-
     References
     ----------
     Grimme, Ehrlich, Goerigk, J. Comput. Chem. 32, 1456 (2011), doi:10.1002/jcc.21759.
     """
-    try:
-        from dftd3.ase import DFTD3
-    except ImportError as error:
-        fix = f'pip install "dasksse[d3]" ({error})'
-        raise ProgramMissingError("dftd3", NOT_FOUND, "", fix) from error
+    from dftd3.ase import DFTD3
+
     copy = atoms.copy()
     copy.calc = DFTD3(method=functional, damping="d3bj")
     virial = answer.virial

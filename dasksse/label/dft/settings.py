@@ -71,3 +71,32 @@ def k_mesh(cell: NDArray[np.float64], spacing_per_A: float | None) -> tuple[int,
     lengths = 2.0 * math.pi * np.linalg.norm(np.linalg.inv(cell), axis=0)
     first, second, third = (max(1, math.ceil(x / spacing_per_A - 1e-9)) for x in lengths)
     return first, second, third
+
+
+K_SPACINGS_PER_A = (0.6, 0.5, 0.4, 0.3, 0.26, 0.2, 0.15)
+"""Distances of k-points to choose from [1/Å], coarse to fine."""
+
+
+def k_ladder(
+    cell: NDArray[np.float64], configured_per_A: float | None
+) -> tuple[float | None, ...]:
+    """Distances of k-points of which each gives a finer mesh than the one before.
+
+    Parameters
+    ----------
+    cell
+        Cell vectors as rows [Å], shape ``(lattice, xyz)``.
+    configured_per_A
+        A distance [1/Å] that shall be among them, or None for Gamma alone.
+
+    Returns
+    -------
+    tuple[float | None, ...]
+        Distances [1/Å], coarse first.
+    """
+    of_mesh: dict[tuple[int, int, int], float | None] = {
+        k_mesh(cell, configured_per_A): configured_per_A
+    }
+    for spacing in K_SPACINGS_PER_A:
+        of_mesh.setdefault(k_mesh(cell, spacing), spacing)
+    return tuple(of_mesh[mesh] for mesh in sorted(of_mesh))

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from dasksse.loop.label_inputs import imported_labels
 from dasksse.loop.md_units import diffusion_unit, production_plan
 from dasksse.loop.schemes.exploration import commit, evaluate, explore, valid_runs
 from dasksse.loop.schemes.learning import Ensemble, Learning, Round, divide
@@ -80,15 +81,16 @@ def _walk(walk: Walk, config: RunConfig, digests: Mapping[str, str]) -> None:
 
 
 def _prepare(walk: Walk, config: RunConfig, digests: Mapping[str, str]) -> Learning:
-    """Structures, start set and its labels."""
+    """Structures, imported labels, start set and its labels."""
     units = {s.name: structure_unit(config, s.name, digests[s.name]) for s in config.systems}
-    walk.need(list(units.values()), "structures")
+    imported = imported_labels(digests)
+    walk.need([*units.values(), *(source.unit for source in imported)], "structures")
     structures = {name: walk.state.results[unit.key] for name, unit in units.items()}
-    learning = Learning(dict(structures))
+    learning = Learning(dict(structures), newest=imported)
     names = config.start.systems or (config.systems[0].name,)
     _relax(walk, config, learning, names, units)
-    shares = divide(config.start.n_frames, len(names))
-    for name, n_frames in zip(names, shares, strict=True):
+    shares = divide(config.start.n_frames, len(names)) if config.start.n_frames else ()
+    for name, n_frames in zip(names, shares, strict=False):
         unit = start_unit(config, name, str(learning.structures[name]["file"]), n_frames)
         (made,) = walk.need([unit], "start set")
         learning.newest += label_sources(
@@ -155,10 +157,16 @@ def _train(
         walk.plan.models[generation] = learning.ensemble.models
         return
     keys = set(members)
-    sources = [s.reference for s in learning.sources if s.unit.key in keys]
     last = learning.ensemble
-    dataset = dataset_unit(config, generation, sources, last.sel if last else None)
+    dataset = dataset_unit(
+        config,
+        generation,
+        [source for source in learning.sources if source.unit.key in keys],
+        structures={name: str(made["file"]) for name, made in learning.structures.items()},
+        previous_sel=last.sel if last else None,
+    )
     (data,) = walk.need([dataset], "training data")
+    walk.plan.rejected = str(data.get("rejected_file", ""))
     initial = None
     if config.train.warm_start and last is not None and not data["sel_changed"]:
         initial = last.members
@@ -170,11 +178,20 @@ def _train(
     walk.plan.models[generation] = learning.ensemble.models
     walk.milestone(
         f"train-{generation:03d}",
-        f"generation {generation}: {len(records)} models on {data['n_train']} labels, "
+        f"generation {generation}: {len(records)} models on {_labels_text(data)}, "
         f"training force error {1000 * learning.ensemble.training_error_eV_A:.0f} meV/Å",
     )
     if learning.levels is None:
         learning.levels = _trust_levels(config, learning.ensemble)
+
+
+def _labels_text(data: Mapping[str, Json]) -> str:
+    """How many labels are learned from, and how many the filters keep out, by rule."""
+    rejected: Mapping[str, int] = data.get("rejected", {})
+    if not rejected:
+        return f"{data['n_train']} labels"
+    rules = ", ".join(f"{rule} {n}" for rule, n in rejected.items())
+    return f"{data['n_train']} labels ({sum(rejected.values())} rejected: {rules})"
 
 
 def _trained(walk: Walk, units: Sequence[Unit], generation: int) -> list[Mapping[str, Json]]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from dasksse.config.schema import RegistrySection
 from dasksse.errors import LabelError, ScfError
+from dasksse.loop.label_rate import cores_of
 from dasksse.loop.stages.structures import LABELS_FILE
 from dasksse.records import Frames, Json, Labels, UnitContext
 
@@ -34,11 +35,11 @@ def label(payload: Mapping[str, Json], context: UnitContext) -> dict[str, Any]:
     LabelError
         When not one frame of the batch could be labelled.
     ScfError
-        When that is so because none of them became self-consistent.
+        When that is so because none of them converged: to try again would change nothing.
     OutOfTimeError
         When the worker has no time for another frame.
     """
-    from dasksse.label import ABOVE_CAP, load_calculator
+    from dasksse.label import ABOVE_CAP, NOT_CONVERGED, load_calculator, reason_kind
     from dasksse.loop.stages.places import frame_folder
 
     calculator = load_calculator(RegistrySection.model_validate(payload["calculator"]))
@@ -64,14 +65,15 @@ def label(payload: Mapping[str, Json], context: UnitContext) -> dict[str, Any]:
         file.unlink()
     n_good = int(labels.is_good.sum())
     if n_good == 0 and all(ABOVE_CAP not in reason for reason in labels.reasons):
-        is_scf = all(reason.startswith(ScfError.__name__) for reason in labels.reasons)
-        kind = ScfError if is_scf else LabelError
+        kinds = {reason_kind(reason) for reason in labels.reasons}
+        kind = ScfError if kinds <= NOT_CONVERGED else LabelError
         raise kind(labels.source, 1, str(context.workdir), labels.reasons[0])
     return {
         "n": len(labels),
         "n_good": n_good,
         "reasons": [reason for reason in labels.reasons if reason],
         "seconds_per_frame": float(labels.seconds.mean()),
+        "cores": cores_of(context.workplace.threads, context.workplace.prefix),
         "source": labels.source,
         "functional": labels.functional,
         "is_surrogate": labels.is_surrogate,

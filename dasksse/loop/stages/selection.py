@@ -98,7 +98,12 @@ def select(payload: Mapping[str, Json], context: UnitContext) -> dict[str, Any]:
         picked.save(context.workdir / FRAMES_FILE)
         verdict[candidates.run, candidates.index] = chosen.verdict
         reason[candidates.run, candidates.index] = chosen.reason
-        record |= {**_record_of(chosen), "frame_keys": picked.content_keys()}
+        temperatures = candidates.temperature_K[[*chosen.picks, *chosen.checks]]
+        record |= {
+            **_record_of(chosen),
+            "frame_keys": picked.content_keys(),
+            "temperatures_K": [float(t) for t in temperatures],
+        }
     table = {
         "verdict": {"levels_eV_A": [low, high], "deviation_of": section.deviation_of},
         "reason": {"table": [text for _, text in sorted(REASONS.items())]},

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dasksse.config.schema import TrainSection
+from dasksse.loop.stages.sound_labels import sound_labels
 from dasksse.loop.stages.structures import LABELS_FILE, relative_final
 from dasksse.records import Json, Labels, UnitContext, file_digest
 from dasksse.store.folders import RunFolder
@@ -90,7 +91,7 @@ def dataset(payload: Mapping[str, Json], context: UnitContext) -> dict[str, Any]
     from dasksse.train import suggest_sel, write_deepmd_data
 
     type_map = payload["type_map"]
-    named = read_sources(context, payload["sources"])
+    named, about = sound_labels(payload, context)
     train, held_out = _split(named, payload["held_out_share"], payload["seed"])
     paths = write_deepmd_data(train, type_map=type_map, folder=context.workdir / "train")
     validation = write_deepmd_data(
@@ -111,6 +112,7 @@ def dataset(payload: Mapping[str, Json], context: UnitContext) -> dict[str, Any]
         "sel": sel,
         "sel_changed": changed,
         "has_virial": any(labels.has_virial.any() for _, labels in train),
+        **about,
     }
 
 

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import yaml
 
 from dasksse.cli import main
+from dasksse.config.load import load_config
 from dasksse.engine.scripts import job_script
 from dasksse.engine.settings import PoolSettings
+from dasksse.loop.prepare import open_run_folder
+from dasksse.records import Frames, Labels
+from dasksse.store.labels import LabelBatch, append_labels
 
 if TYPE_CHECKING:
     import pytest
@@ -128,6 +134,54 @@ def test_files_without_commands_say_so(
 
     assert commands_in(out) == ["  none"]
     assert "Job script" not in out
+
+
+def test_programs_of_a_dft_engine_are_listed_though_no_key_names_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = {"kind": "vasp", "settings": {"command": ["my vasp", "-x"]}}
+
+    default = check(capsys, write_config(tmp_path, label={"calculator": {"kind": "vasp"}}))
+    named = check(capsys, write_config(tmp_path, label={"calculator": own}))
+
+    assert commands_in(default) == ["  label.calculator: vasp_std"]
+    assert commands_in(named) == ["  label.calculator.settings.command: 'my vasp' -x"]
+
+
+def test_time_of_labels_is_that_of_the_kind_unless_a_run_has_measured_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "300")
+    own = {"calculator": {"kind": "python:ase.calculators.emt.EMT"}}
+    config = write_config(tmp_path, label=own)
+
+    before = check(capsys, config)
+    folder, _ = open_run_folder(load_config(config), tmp_path / "runs" / "trial")
+    store_labels(folder.root, seconds=(360.0, 1080.0))
+    after = check(capsys, config)
+
+    assert "time of a label: unknown for this calculator until a run has measured it" in before
+    assert "core-hours and those of the labels" in before
+    measured = "time of a label: 720 s (8 atoms) on 1 core(s), mean of 2 in runs/trial"
+    assert f"{measured}; other sizes by atoms^2" in after
+    assert re.search(r"labels +\d+ +46 labels +9.20\n", after)
+
+
+def store_labels(run_dir: Path, *, seconds: tuple[float, ...]) -> None:
+    n = len(seconds)
+    cells = np.tile(5.0 * np.eye(3), (n, 1, 1))
+    labels = Labels(
+        Frames(np.full(8, 3), np.zeros((n, 8, 3)), cells),
+        np.zeros(n),
+        np.zeros((n, 8, 3)),
+        np.zeros((n, 3, 3)),
+        "code 1.0",
+        "PBE",
+        is_surrogate=False,
+        seconds=np.array(seconds),
+    )
+    append_labels(run_dir, "salt", [LabelBatch("a" * 16, labels, 0, "start")])
 
 
 def test_what_a_batch_system_cannot_give_is_refused_with_file_and_key(

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     import pytest
 
 KEYS = {
-    "state", "stage", "iteration", "generations", "probe", "labels", "units", "running",
-    "pools", "quarantined", "D", "eta_s", "core_hours", "wall_s", "dashboard", "updated",
-    "events",
+    "state", "stage", "iteration", "generations", "probe", "labels", "not_labelled", "units",
+    "running", "pools", "quarantined", "D", "eta_s", "core_hours", "wall_s", "dashboard",
+    "updated", "events",
 }  # fmt: skip
 COMMAND = """
 import signal, sys

@@ -108,9 +108,9 @@ def test_colours_only_repeat_what_the_text_says(status: dict[str, Any]) -> None:
 def test_a_run_that_has_only_begun_is_shown_without_empty_tables(tmp_path: Path) -> None:
     status = {
         "state": "new", "stage": "", "iteration": None, "generations": [], "probe": [],
-        "labels": {"done": 0, "running": 0, "queued": 0, "quarantined": 0}, "units": {},
-        "pools": [], "quarantined": [], "D": [], "eta_s": None, "core_hours": 0.0,
-        "wall_s": 0.0, "dashboard": "", "events": [],
+        "labels": {"done": 0, "running": 0, "queued": 0, "quarantined": 0},
+        "not_labelled": {}, "units": {}, "pools": [], "quarantined": [], "D": [],
+        "eta_s": None, "core_hours": 0.0, "wall_s": 0.0, "dashboard": "", "events": [],
     }  # fmt: skip
 
     assert text_of(status).splitlines() == [

@@ -185,3 +185,13 @@ def test_units_stop_a_tenth_of_the_walltime_before_its_end_within_limits(
 
 def test_a_job_without_walltime_lives_for_ever() -> None:
     assert PoolSettings().life_s == float("inf")
+
+
+@pytest.mark.parametrize(
+    ("units", "prefix", "threads"),
+    [(1, (), 64), (4, (), 16), (1, ("srun", "-n", "64"), 1), (2, ("mpirun", "-np", "8"), 4)],
+)
+def test_cores_are_shared_by_units_and_by_the_ranks_of_the_prefix(
+    units: int, prefix: tuple[str, ...], threads: int
+) -> None:
+    assert PoolSettings(cores=64, units=units, prefix=prefix).threads == threads

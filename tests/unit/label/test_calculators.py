@@ -218,8 +218,9 @@ def test_the_cost_of_ones_own_calculator_is_unknown() -> None:
     assert label_costs(section("python:somewhere.make")).seconds_per_frame(50) is None
 
 
-def test_every_kind_of_ours_has_a_cost() -> None:
-    kinds = [kind for kind in CALCULATOR_KINDS if kind != "python"]
+def test_every_kind_that_runs_here_has_a_cost() -> None:
+    not_measured = {"python", "vasp", "espresso", "abacus"}
+    kinds = [kind for kind in CALCULATOR_KINDS if kind not in not_measured]
     costs = [label_costs(section(kind)).seconds_per_frame(10) for kind in kinds]
 
     assert all(cost is not None and cost > 0 for cost in costs)

@@ -93,6 +93,24 @@ def test_a_useless_result_is_refused_with_its_reason(
     assert labels.has_virial.tolist() == [False, True, False, True]
 
 
+def test_forces_that_do_not_add_up_to_nothing_are_refused(
+    frames: Frames, scripted: Callable[..., LabelCalculator]
+) -> None:
+    forces = np.zeros((8, 3))
+    forces[0, 2] = 8 * 0.02
+    balanced = forces - forces.mean(axis=0)
+
+    labels = label_frames(
+        frames,
+        scripted({"forces": forces}, {"forces": balanced}),
+        limits=LabelLimits(50.0, 0.01),
+    )
+
+    refusal = "net force of 0.02 eV/Å per atom is above 0.01 eV/Å: not converged"
+    assert labels.reasons == (refusal, "", refusal, "")
+    assert labels.is_good.tolist() == [False, True, False, True]
+
+
 def test_a_failed_frame_leaves_nothing_behind(
     frames: Frames, scripted: Callable[..., LabelCalculator]
 ) -> None:

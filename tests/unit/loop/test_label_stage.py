@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 from ase.build import bulk
+from ase.calculators.calculator import CalculationFailed, FileIOCalculator
+from ase.calculators.genericfileio import CalculatorTemplate, GenericFileIOCalculator
 
 from dasksse import label as labelling
-from dasksse.errors import OutOfTimeError
+from dasksse.errors import LabelError, OutOfTimeError, ScfError
 from dasksse.loop.stages.labels import label
 from dasksse.records import Frames, Labels, UnitContext, Workplace, work
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 N_FRAMES = 4
 PAYLOAD = {
@@ -116,3 +116,90 @@ def test_a_frame_that_failed_is_tried_again_by_the_next_attempt(
     assert count.n == N_FRAMES + 2
     assert record["n_good"] == 0
     assert len(record["reasons"]) == N_FRAMES
+
+
+def test_frames_that_are_not_converged_are_no_crash(run_dir: Path) -> None:
+    strict = {**PAYLOAD, "max_net_force_eV_A": 1e-20}
+
+    with pytest.raises(ScfError, match="net force of"):
+        label(strict, context(run_dir, "strict"))
+
+
+def test_a_record_says_how_many_cores_a_label_had(run_dir: Path) -> None:
+    ranks = Workplace(threads=4, prefix=("srun", "-n", "16"))
+
+    alone = label(PAYLOAD, context(run_dir, "alone"))
+    many = label(PAYLOAD, context(run_dir, "many", workplace=ranks))
+
+    assert (alone["cores"], many["cores"]) == (1, 16)
+
+
+class Writer(FileIOCalculator):
+    """Writes its files as ASE's file-based codes do; fails where a file says so."""
+
+    implemented_properties: ClassVar[list[str]] = ["energy", "forces"]
+
+    def __init__(self) -> None:
+        super().__init__(command="echo 1.5 > writer.out; test ! -e ../fail")
+
+    def write_input(
+        self, atoms: Any, properties: Any = None, system_changes: Any = None
+    ) -> None:
+        super().write_input(atoms, properties, system_changes)
+        Path(self.directory, "writer.in").write_text("input")
+
+    def read_results(self) -> None:
+        energy = float(Path(self.directory, "writer.out").read_text())
+        self.results = {"energy": energy, "forces": np.zeros((len(self.atoms), 3))}
+
+
+class Templated(GenericFileIOCalculator):
+    """The same for ASE's newer kind of file-based codes."""
+
+    def __init__(self) -> None:
+        super().__init__(template=Template(), profile=object(), directory=".")
+
+
+class Template(CalculatorTemplate):
+    def __init__(self) -> None:
+        super().__init__("writer", ["energy", "forces"])
+
+    def write_input(
+        self, profile: Any, directory: Path, atoms: Any, parameters: Any, properties: Any
+    ) -> None:
+        (directory / "writer.in").write_text(f"{len(atoms)}")
+
+    def execute(self, directory: Path, profile: Any) -> None:
+        (directory / "writer.out").write_text("1.5")
+        if (directory / "../fail").exists():
+            raise CalculationFailed("exit code 1")
+
+    def read_results(self, directory: Path) -> dict[str, Any]:
+        n_atoms = int((directory / "writer.in").read_text())
+        energy = float((directory / "writer.out").read_text())
+        return {"energy": energy, "forces": np.zeros((n_atoms, 3))}
+
+    def load_profile(self, cfg: Any, **options: Any) -> None:
+        return None
+
+
+@pytest.mark.parametrize("name", ["Writer", "Templated"])
+def test_files_of_an_ase_code_lie_in_the_folder_of_their_frame(
+    run_dir: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    here = run_dir / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    payload = {**PAYLOAD, "calculator": {"kind": f"python:{__name__}.{name}", "settings": {}}}
+    failing = context(run_dir, "failing")
+    (failing.workdir / "fail").touch()
+
+    record = label(payload, context(run_dir, "good"))
+    with pytest.raises(LabelError):
+        label(payload, failing)
+
+    assert record["n_good"] == N_FRAMES
+    assert [path.name for path in (run_dir / "good").iterdir()] == ["labels.npz"]
+    logs = {path.parent.name for path in failing.workdir.glob("frame-*/writer.out")}
+    assert logs == {f"frame-{number:05d}" for number in range(N_FRAMES)}
+    assert list(here.iterdir()) == []

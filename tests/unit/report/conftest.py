@@ -10,6 +10,7 @@ import pytest
 from dasksse.report.data import (
     FailureRow,
     GenerationRow,
+    LabelRow,
     LearningCurveData,
     ParityData,
     ProductionRow,
@@ -231,6 +232,21 @@ def make_report() -> RunReport:
                 notes="cations of 4d redistributed at random, seed 4",
             ),
         ),
+        labels=(
+            LabelRow(
+                source="SevenNet 7net-l3i5",
+                functional="PBE",
+                is_surrogate=True,
+                n_good=972,
+                n_refused=3,
+                n_failed=1,
+                why={"force above the cap": 3, "calculator failed": 1},
+                median_s=1.94,
+                p95_s=3.41,
+                core_hours=0.583,
+                estimated_core_hours=0.48,
+            ),
+        ),
         generations=tuple(make_generation(i) for i in range(6)),
         production=production,
         parity={
@@ -272,6 +288,7 @@ def new_report(full_report: RunReport) -> RunReport:
     return replace(
         full_report,
         status="running",
+        labels=(),
         generations=(row,),
         production=(),
         parity={},

@@ -65,6 +65,13 @@ def test_units_and_labels_are_counted_by_how_far_they_are(tmp_path: Path) -> Non
     assert status["iteration"] == 4
 
 
+def test_frames_without_label_are_counted_by_kind_of_reason(tmp_path: Path) -> None:
+    status = status_of(make_run_folder(tmp_path / "run", generations=5, per_kind=12))
+
+    # two batches of each generation lack a frame; one batch of eight is quarantined
+    assert status["not_labelled"] == {"SCF not converged": 10, "calculator failed": 8}
+
+
 def test_shares_errors_and_d_are_those_of_the_records(tmp_path: Path) -> None:
     status = status_of(make_run_folder(tmp_path / "run", generations=3))
 

@@ -34,6 +34,13 @@ def test_the_summary_holds_d_ea_shares_and_verdicts(full_report: RunReport) -> N
     assert {"level", "subject", "text"} == set(summary["verdicts"][0])
 
 
+def test_the_summary_holds_labels_with_reasons(full_report: RunReport) -> None:
+    (row,) = summarise(full_report)["labels"]
+
+    assert row["why"] == {"force above the cap": 3, "calculator failed": 1}
+    assert row["memory_bytes"] is None
+
+
 def test_drawn_arrays_stay_out_of_the_summary(full_report: RunReport) -> None:
     summary = summarise(full_report)
 

@@ -34,7 +34,7 @@ def test_all_rows_of_a_table_have_the_same_columns(full_report: RunReport) -> No
     makers = (
         tables.shares_rows, tables.temperature_rows, tables.progress_rows, tables.rmse_rows,
         tables.production_rows, tables.arrhenius_rows, tables.system_rows, tables.failure_rows,
-        tables.verdict_rows,
+        tables.verdict_rows, tables.label_rows,
     )  # fmt: skip
 
     for make in makers:
@@ -42,6 +42,22 @@ def test_all_rows_of_a_table_have_the_same_columns(full_report: RunReport) -> No
         assert rows
         assert {tuple(row) for row in rows} == {tuple(rows[0])}
         assert all(isinstance(cell, str) for row in rows for cell in row.values())
+
+
+def test_labels_are_counted_by_what_became_of_them_and_timed(full_report: RunReport) -> None:
+    (row,) = tables.label_rows(full_report)
+
+    assert row == {
+        "source": "SevenNet 7net-l3i5",
+        "functional": "PBE",
+        "good": "972",
+        "refused": "3",
+        "failed": "1",
+        "why": "force above the cap (3), calculator failed (1)",
+        "time [s]": "1.9 / 3.4",
+        "core-hours": "0.58 / 0.48",
+        "memory [GB]": "–",
+    }
 
 
 def test_a_subdiffusive_run_shows_its_bound_and_no_conductivity(full_report: RunReport) -> None:

@@ -9,6 +9,7 @@ import pytest
 from dasksse.report.data import (
     FailureRow,
     GenerationRow,
+    LabelRow,
     ProductionRow,
     RunReport,
     TrustCheckData,
@@ -69,6 +70,36 @@ def test_dft_labels_are_trusted(full_report: RunReport) -> None:
 
     assert verdict.level == "trust"
     assert "VASP 6.4" in verdict.text
+
+
+def _labels(source: str, n_good: int, **why: int) -> LabelRow:
+    return LabelRow(
+        source=source,
+        functional="PBE",
+        is_surrogate=False,
+        n_good=n_good,
+        n_failed=sum(why.values()),
+        why={kind.replace("_", " "): count for kind, count in why.items()},
+    )
+
+
+def test_labels_of_two_sources_are_used_with_care(full_report: RunReport) -> None:
+    rows = (_labels("VASP 6.4", 500), _labels("CP2K 2023.1", 20))
+
+    _, verdict = _about(replace(full_report, labels=rows), "Labels")
+
+    assert verdict.level == "care"
+    assert "2 sources: VASP 6.4 (PBE, 500); CP2K 2023.1 (PBE, 20)" in verdict.text
+
+
+def test_many_frames_without_label_are_told_with_reasons(full_report: RunReport) -> None:
+    few, many = (_labels("VASP 6.4", 96, SCF_not_converged=n, hung=1) for n in (4, 5))
+
+    assert len(_about(replace(full_report, labels=(few,)), "Labels")) == 1
+    _, verdict = _about(replace(full_report, labels=(many,)), "Labels")
+    assert verdict.level == "care"
+    assert "6 of 102 frames" in verdict.text
+    assert ": SCF not converged (5), hung (1)." in verdict.text
 
 
 @pytest.mark.parametrize("status", ["running", "stopped: failure budget of label"])

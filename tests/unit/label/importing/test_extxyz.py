@@ -10,8 +10,9 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import write
 
 from dasksse.errors import StoreError
+from dasksse.label.importing import read_extxyz
+from dasksse.label.importing.extxyz import read_extxyz_file
 from dasksse.train.dataset import read_labels
-from dasksse.train.extxyz import read_extxyz
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -75,11 +76,66 @@ def test_without_stress_and_virial_the_virial_is_unknown(tmp_path: Path) -> None
     assert not labels.has_virial.any()
 
 
+def test_the_energy_that_forces_derive_from_goes_first(tmp_path: Path) -> None:
+    atoms = _frame()
+    results = atoms.calc.results | {"free_energy": -1.5}
+    atoms.calc = SinglePointCalculator(atoms, **results)
+    write(tmp_path / "one.xyz", atoms, format="extxyz")
+
+    [(_, labels)] = read_extxyz(tmp_path / "one.xyz")
+
+    assert labels.energies.tolist() == [-1.5]
+
+
+@pytest.mark.parametrize(
+    ("energy", "forces", "stress"),
+    [("REF_energy", "REF_forces", "REF_stress"), ("dft_energy", "dft_force", "dft_stress")],
+)
+def test_labels_under_the_names_of_fitting_codes_are_found(
+    tmp_path: Path, energy: str, forces: str, stress: str
+) -> None:
+    labelled = _frame()
+    atoms = labelled.copy()
+    atoms.info[energy] = labelled.get_potential_energy()
+    atoms.arrays[forces] = labelled.get_forces()
+    atoms.info[stress] = labelled.get_stress(voigt=False)
+    write(tmp_path / "one.xyz", atoms, format="extxyz")
+
+    [(_, labels)] = read_extxyz(tmp_path / "one.xyz")
+
+    np.testing.assert_allclose(labels.energies, labelled.get_potential_energy(), atol=1e-7)
+    np.testing.assert_allclose(labels.forces[0], labelled.get_forces(), atol=1e-7)
+    expected = -labelled.get_volume() * labelled.get_stress(voigt=False)
+    np.testing.assert_allclose(labels.virials[0], expected, atol=1e-6)
+
+
+def test_the_virial_of_a_file_goes_before_its_stress(tmp_path: Path) -> None:
+    atoms = _frame()
+    atoms.info["virial"] = np.eye(3)
+    write(tmp_path / "one.xyz", atoms, format="extxyz")
+
+    [(_, labels)] = read_extxyz(tmp_path / "one.xyz")
+
+    np.testing.assert_array_equal(labels.virials[0], np.eye(3))
+
+
 def test_a_frame_without_labels_is_refused(tmp_path: Path) -> None:
     write(tmp_path / "bare.xyz", bulk("Cu", cubic=True), format="extxyz")
 
     with pytest.raises(StoreError, match=r"frame 0: no energy and no forces"):
         read_extxyz(tmp_path / "bare.xyz")
+
+
+def test_an_import_leaves_out_frames_that_are_no_labels_of_a_crystal(tmp_path: Path) -> None:
+    lone = _frame(stress=False)
+    lone.pbc = False
+    write(tmp_path / "set.extxyz", [_frame(), lone, bulk("Cu", cubic=True)], format="extxyz")
+
+    reading = read_extxyz_file(tmp_path / "set.extxyz")
+
+    assert [len(labels) for labels in reading.labels] == [1]
+    assert "2 left out, the first: " in reading.notes[0]
+    assert "frame 1: not periodic in all directions" in reading.notes[0]
 
 
 def test_a_molecule_is_refused(tmp_path: Path) -> None:
