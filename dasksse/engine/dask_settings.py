@@ -19,6 +19,8 @@ DASK_SETTINGS: dict[str, Any] = {
     "distributed.admin.tick.limit": "60s",
     # engines change slowly: look at CPU and memory of processes less often than twice a second
     "distributed.admin.system-monitor.interval": "2s",
+    # what the performance report can show; each unit is kept in the scheduler's memory, 3 kB
+    "distributed.scheduler.dashboard.tasks.task-stream-length": 5_000,
     "distributed.comm.timeouts.connect": "60s",
     "distributed.comm.timeouts.tcp": "120s",
 }
