@@ -40,8 +40,8 @@ INPUT = "label.inp"
 _INSTALL = (
     "apt-get install cp2k cp2k-data, conda install -c conda-forge cp2k, or load its module"
 )
-_CUTOFFS_RY = (200.0, 300.0, 400.0, 500.0, 600.0, 800.0)
-_REL_CUTOFFS_RY = (30.0, 40.0, 50.0, 60.0, 80.0)
+_CUTOFFS_RY = (300.0, 350.0, 400.0, 450.0, 500.0, 600.0, 700.0)
+_REL_CUTOFFS_RY = (300.0, 350.0, 400.0, 450.0, 500.0, 600.0, 700.0)
 _BASES = ("SZV", "DZVP", "TZVP", "TZV2P")
 _BY_LIBXC = ("SCAN", "r2SCAN")
 _SMEARINGS_EV = (0.2, 0.1, 0.05, 0.02)
@@ -189,14 +189,15 @@ def _convergence(settings: Cp2kSettings, cell: NDArray[np.float64]) -> dict[str,
 
 
 def _seconds(settings: Cp2kSettings, n_atoms: int) -> float:
-    """Rough time of a label, from 50 atoms of Li10GeP2S12: 184 s on an idle core.
+    """Rough time of a label, from 16 atoms of Li3PS4 and 50 of Li10GeP2S12 with DZVP.
 
-    The grids take most of it; they cost the same for any number of k-points.
+    The factors of the other basis sets are guesses.
     """
-    of_functional = {"SCAN": 3.0, "r2SCAN": 3.0}.get(settings.functional, 1.0)
-    of_basis = {"SZV": 0.6, "DZVP": 1.0, "TZVP": 1.5, "TZV2P": 2.5}[settings.basis]
-    grids = 1.5 * 184.0 * (n_atoms / 50.0) * (settings.cutoff_Ry / 300.0)
-    return grids * of_functional * of_basis + 15.0 * (n_atoms / 100.0) ** 3
+    # most of it is spent on the grids, hardly more for several k-points than for Gamma
+    factor = settings.cutoff_Ry / 500.0 * (1.0 if settings.kspacing_per_A is None else 1.4)
+    factor *= {"SZV": 0.6, "DZVP": 1.0, "TZVP": 1.5, "TZV2P": 2.5}[settings.basis]
+    factor *= 3.0 if settings.functional in _BY_LIBXC else 1.0
+    return 4.0 * n_atoms * factor + 50.0 * (n_atoms / 100.0) ** 3
 
 
 CP2K = CalculatorKind(

@@ -107,9 +107,19 @@ ADDED_MOS {added}
 &END"""
 _KPOINTS = """
 &KPOINTS
-  SCHEME MONKHORST-PACK {mesh}
+  SCHEME MACDONALD {mesh}
   SYMMETRY F
 &END"""
+
+
+def _centred_at_gamma(mesh: tuple[int, int, int]) -> str:
+    """Divisions and shifts of a mesh that holds Gamma, as all engines here use it.
+
+    The mesh of Monkhorst and Pack leaves Gamma out where a division is even; MacDonald's shift
+    of half a step brings it back.
+    """
+    shifts = (0.0 if n % 2 else 0.5 / n for n in mesh)
+    return " ".join([*map(str, mesh), *(f"{shift:.15g}" for shift in shifts)])
 
 
 def frame_free_input(
@@ -144,7 +154,7 @@ def frame_free_input(
         max_scf=settings.max_scf_steps,
         solver=_SOLVERS[settings.solver],
         smearing=_smearing(settings.smearing_eV, n_electrons),
-        kpoints="" if is_gamma else _KPOINTS.format(mesh=" ".join(map(str, mesh))),
+        kpoints="" if is_gamma else _KPOINTS.format(mesh=_centred_at_gamma(mesh)),
         functional=_FUNCTIONALS[settings.functional],
         kinds="\n".join(
             f"&KIND {element}\nBASIS_SET {kind.basis}\nPOTENTIAL {kind.potential}\n&END"

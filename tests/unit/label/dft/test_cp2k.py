@@ -379,7 +379,7 @@ def test_source_names_version_and_what_changes_energies(
     source = Cp2kCalculator(Cp2kSettings.model_validate(settings)).source
 
     assert source.startswith(
-        "CP2K 2023.1 PBE, DZVP-MOLOPT, GTH-PBE, 300 Ry, relative 40 Ry, k-spacing 0.26 1/Å, "
+        "CP2K 2023.1 PBE, DZVP-MOLOPT, GTH-PBE, 500 Ry, relative 40 Ry, k-spacing 0.26 1/Å, "
         "Fermi-Dirac 0.1 eV, SCF 1e-06 eV"
     )
     assert source.endswith("&FORCE_EVAL &DFT CHARGE 0 &END DFT &END FORCE_EVAL")
@@ -459,7 +459,7 @@ def test_a_template_can_bring_basis_and_potential_of_an_element(
 
 def test_frames_go_one_by_one_and_costs_grow_with_atoms_and_cut_off() -> None:
     section = RegistrySection(kind="cp2k", settings={"command": ["mpirun", "cp2k.psmp"]})
-    finer = RegistrySection(kind="cp2k", settings={"cutoff_Ry": 600.0})
+    finer = RegistrySection(kind="cp2k", settings={"cutoff_Ry": 1000.0})
 
     costs, dear = label_costs(section), label_costs(finer)
 
@@ -474,14 +474,14 @@ def test_frames_go_one_by_one_and_costs_grow_with_atoms_and_cut_off() -> None:
 
 def test_ladders_of_convergence_go_from_coarse_to_fine() -> None:
     cell = np.eye(3) * 6.0
-    settings = {"cutoff_Ry": 350.0, "smearing_eV": 0.1}
+    settings = {"cutoff_Ry": 375.0, "smearing_eV": 0.1}
 
     several = convergence_ladders(RegistrySection(kind="cp2k", settings=settings), cell)
     gamma = convergence_ladders(
         RegistrySection(kind="cp2k", settings={"solver": "ot", "kspacing_per_A": None}), cell
     )
 
-    assert several["cutoff_Ry"] == [200.0, 300.0, 350.0, 400.0, 500.0, 600.0, 800.0]
+    assert several["cutoff_Ry"] == [300.0, 350.0, 375.0, 400.0, 450.0, 500.0, 600.0, 700.0]
     assert several["basis"] == ["SZV", "DZVP", "TZVP", "TZV2P"]
     assert several["smearing_eV"] == [0.2, 0.1, 0.05, 0.02]
     assert set(gamma) == {"cutoff_Ry", "rel_cutoff_Ry", "basis"}

@@ -75,7 +75,7 @@ def test_keywords_replace_those_of_their_name_and_kinds_are_told_apart_by_elemen
 def test_settings_are_in_the_input() -> None:
     lines = written(max_scf_steps=77, energy_tolerance_eV=1e-7)
 
-    assert {"CUTOFF 300.0", "REL_CUTOFF 40.0", "MAX_SCF 77", "EPS_SCF 1e-07"} <= set(lines)
+    assert {"CUTOFF 500.0", "REL_CUTOFF 40.0", "MAX_SCF 77", "EPS_SCF 1e-07"} <= set(lines)
     assert lines.index("&KIND La") == lines.index("POTENTIAL GTH-PBE-q3") + 2
     assert [line for line in lines if "FILE_NAME" in line] == [
         "BASIS_SET_FILE_NAME BASIS_MOLOPT",
@@ -88,7 +88,7 @@ def test_settings_are_in_the_input() -> None:
 def test_k_points_come_with_their_own_extrapolation() -> None:
     gamma, several = written(), written(cell="several")
 
-    assert "SCHEME MONKHORST-PACK 3 3 2" in several
+    assert "SCHEME MACDONALD 3 3 2 0 0 0.25" in several
     assert "EXTRAPOLATION USE_PREV_P" in several
     assert "EXTRAPOLATION USE_PREV_WF" in gamma
 
