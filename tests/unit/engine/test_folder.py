@@ -35,7 +35,7 @@ def test_a_pool_s_facts_come_back_as_they_were(tmp_path: Path) -> None:
     folder.write_pool("gpu", facts)
 
     assert folder.read_pool("gpu") == facts
-    assert (facts.threads, facts.walltime_s, facts.prefix) == (4, 7200, ("mpirun", "-n", "4"))
+    assert (facts.threads, facts.walltime_s, facts.prefix) == (1, 7200, ("mpirun", "-n", "4"))
 
 
 @pytest.mark.parametrize("text", [None, "", "{", '{"session": 1}', '{"unknown": 2}'])

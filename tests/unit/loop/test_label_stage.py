@@ -131,7 +131,7 @@ def test_a_record_says_how_many_cores_a_label_had(run_dir: Path) -> None:
     alone = label(PAYLOAD, context(run_dir, "alone"))
     many = label(PAYLOAD, context(run_dir, "many", workplace=ranks))
 
-    assert (alone["cores"], many["cores"]) == (1, 16)
+    assert (alone["cores"], many["cores"]) == (1, 64)
 
 
 class Writer(FileIOCalculator):
