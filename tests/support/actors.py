@@ -14,6 +14,7 @@ from pathlib import Path
 from dasksse.store.folders import ATTEMPTS, RunFolder, unit_lock, write_json
 
 ENGINE_WORD = "lammps_server"
+ENGINE_BYTES = 100_000_000
 
 
 def begin(folder: RunFolder, kind: str, key: str) -> Path:
@@ -32,7 +33,10 @@ _held: list[object] = []
 
 
 def engine() -> None:
+    """An engine that takes more memory than the worker that started it."""
+    memory = b"1" * ENGINE_BYTES
     time.sleep(600)
+    del memory
 
 
 def worker(run_dir: str, kind: str, key: str) -> None:
