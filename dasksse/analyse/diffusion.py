@@ -11,13 +11,8 @@ from ase.data import atomic_masses, chemical_symbols
 from dasksse.analyse.conductivity import nernst_einstein_mS_cm
 from dasksse.analyse.displacement import centre_drift, to_displacements
 from dasksse.analyse.regime import find_window
-from dasksse.analyse.slope import (
-    collective_slope,
-    msd_error,
-    sample_runs,
-    slope_bound,
-    tracer_slope,
-)
+from dasksse.analyse.sample import msd_error, sample_runs
+from dasksse.analyse.slope import collective_slope, slope_bound, tracer_slope
 from dasksse.errors import AnalysisError
 from dasksse.units import M2_S_PER_A2_PS
 
@@ -27,7 +22,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from dasksse.analyse.regime import Regime, Window
-    from dasksse.analyse.slope import Sample, Slope
+    from dasksse.analyse.sample import Sample
+    from dasksse.analyse.slope import Slope
     from dasksse.records import Json
 
 MIN_FRAMES = 20

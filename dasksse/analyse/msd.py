@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -155,9 +156,29 @@ def msd_by_species(
     }
 
 
+@dataclass(frozen=True)
+class ResolvedMsd:
+    """MSD resolved by atom, and by the stretch of the run its time origins lie in.
+
+    Attributes
+    ----------
+    by_atom
+        MSD over time origins along each axis [Å²], shape ``(atom, lag, xyz)``.
+    by_block
+        MSD over atoms and the origins of a stretch along each axis [Å²], shape
+        ``(block, lag, xyz)``; NaN where a stretch holds no origin.
+    fourth_power
+        Mean fourth power of the displacement [Å⁴], shape ``(lag,)``.
+    """
+
+    by_atom: NDArray[np.float64]
+    by_block: NDArray[np.float64]
+    fourth_power: NDArray[np.float64]
+
+
 def msd_of_each_atom(
     positions: NDArray[np.floating], lags: NDArray[np.int64], *, n_blocks: int = 1
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+) -> ResolvedMsd:
     """MSD resolved by atom, and by the stretch of the run its time origins lie in.
 
     Parameters
@@ -169,37 +190,30 @@ def msd_of_each_atom(
     n_blocks
         Number of stretches the time origins are split into, at least 1.
 
-    Returns
-    -------
-    by_atom : NDArray[np.float64]
-        MSD [Å²] over time origins, shape ``(atom, lag)``.
-    by_block : NDArray[np.float64]
-        MSD [Å²] over atoms and the origins of a stretch, shape ``(block, lag)``; NaN where a
-        stretch holds no origin.
-
     Notes
     -----
     Origins are a fraction of the lag apart, so the cost falls with the lag: O(frames log
     frames) in all.
     """
-    n_frames, n_atoms = positions.shape[:2]
+    n_frames, n_atoms, n_axes = positions.shape
     strides = np.maximum(1, lags // ORIGINS_PER_LAG)
-    by_atom = np.empty((n_atoms, len(lags)))
+    by_atom = np.empty((n_atoms, len(lags), n_axes))
+    fourth = np.zeros(len(lags))
     by_origin = [
-        np.zeros(-(-(n_frames - lag) // stride))
+        np.zeros((-(-(n_frames - lag) // stride), n_axes))
         for lag, stride in zip(lags, strides, strict=True)
     ]
-    width = BLOCK_COLUMNS // positions.shape[2]
+    width = BLOCK_COLUMNS // n_axes
     for start in range(0, n_atoms, width):
         chunk = np.ascontiguousarray(positions[:, start : start + width], dtype=np.float64)
         for column, (lag, stride) in enumerate(zip(lags, strides, strict=True)):
-            step = chunk[lag::stride] - chunk[:-lag:stride]
-            squared = np.einsum("oax,oax->oa", step, step)
+            squared = (chunk[lag::stride] - chunk[:-lag:stride]) ** 2
             by_atom[start : start + width, column] = squared.mean(axis=0)
             by_origin[column] += squared.sum(axis=1)
-    by_block = np.full((n_blocks, len(lags)), np.nan)
+            fourth[column] += np.sum(squared.sum(axis=-1) ** 2) / len(squared) / n_atoms
+    by_block = np.full((n_blocks, len(lags), n_axes), np.nan)
     for column, squared in enumerate(by_origin):
         for index, stretch in enumerate(np.array_split(squared, n_blocks)):
             if len(stretch):
-                by_block[index, column] = stretch.mean() / n_atoms
-    return by_atom, by_block
+                by_block[index, column] = stretch.mean(axis=0) / n_atoms
+    return ResolvedMsd(by_atom, by_block, fourth)

@@ -8,59 +8,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import ndtr, stdtrit
 
-from dasksse.analyse.msd import collective_msd_per_axis, msd_of_each_atom, msd_per_axis
 from dasksse.analyse.random_walk import slope_error, slope_weights
-from dasksse.analyse.regime import JUMP_LENGTH_A, LONGEST_LAG, lag_grid
+from dasksse.analyse.regime import JUMP_LENGTH_A, LONGEST_LAG
+from dasksse.analyse.sample import N_BLOCKS, msd_error
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
 
-N_BLOCKS = 8
-"""Stretches of a run whose scatter shows what the scatter of single ions misses."""
+    from dasksse.analyse.sample import Sample
+
 CONFIDENT_JUMPS = 3.0
 """Seeing no jump at all excludes more than this many expected ones at 95 %."""
 ONE_SIDED_95 = 1.645
-
-
-@dataclass(frozen=True)
-class Sample:
-    """Mean-squared displacements of the same ions in one or more runs.
-
-    Attributes
-    ----------
-    n_frames
-        Length of the shortest run [frames]; lags end there.
-    n_runs
-        Number of runs.
-    msd_xyz, collective_xyz
-        MSD and collective MSD along each axis [Å²], shape ``(lag, xyz)``.
-    grid
-        Lags of the next two [frames], shape ``(grid,)``.
-    by_walker
-        MSD of each ion of each run [Å²], shape ``(walker, grid)``.
-    by_block
-        MSD of each stretch of each run [Å²], shape ``(block, grid)``; NaN at long lags.
-    """
-
-    n_frames: int
-    n_runs: int
-    msd_xyz: NDArray[np.float64]
-    collective_xyz: NDArray[np.float64]
-    grid: NDArray[np.int64]
-    by_walker: NDArray[np.float64]
-    by_block: NDArray[np.float64]
-
-    @property
-    def n_walkers(self) -> int:
-        """Ions of all runs together."""
-        return len(self.by_walker)
-
-    @property
-    def scatter(self) -> NDArray[np.float64]:
-        """MSD of independent samples [Å²]: ions, or stretches of the run of a lone ion."""
-        return self.by_walker if self.n_walkers > 1 else self.by_block
 
 
 @dataclass(frozen=True)
@@ -70,31 +29,6 @@ class Slope:
     value: float
     error: float
     xyz: tuple[float, float, float]
-
-
-def sample_runs(ions_per_run: Sequence[NDArray[np.floating]]) -> Sample:
-    """Average the squared displacements of ions over origins, ions and runs.
-
-    Parameters
-    ----------
-    ions_per_run
-        Unwrapped positions of the ions free of drift [Å], each of shape
-        ``(frame, ion, xyz)``, with the same ions in every run.
-    """
-    n_frames = min(len(ions) for ions in ions_per_run)
-    grid = lag_grid(n_frames)
-    resolved = [msd_of_each_atom(ions, grid, n_blocks=N_BLOCKS) for ions in ions_per_run]
-    return Sample(
-        n_frames=n_frames,
-        n_runs=len(ions_per_run),
-        msd_xyz=_pooled([msd_per_axis(ions) for ions in ions_per_run], n_frames),
-        collective_xyz=_pooled(
-            [collective_msd_per_axis(ions) for ions in ions_per_run], n_frames
-        ),
-        grid=grid,
-        by_walker=np.concatenate([by_atom for by_atom, _ in resolved]),
-        by_block=np.concatenate([by_block for _, by_block in resolved]),
-    )
 
 
 def tracer_slope(
@@ -181,27 +115,6 @@ def slope_bound(sample: Sample, fitted: Slope) -> float:
     seen = (msd + ONE_SIDED_95 * float(msd_error(sample)[lag])) / lag
     unseen = CONFIDENT_JUMPS * JUMP_LENGTH_A**2 / sample.n_walkers / sample.n_frames
     return max(seen, unseen, fitted.value + ONE_SIDED_95 * fitted.error)
-
-
-def msd_error(sample: Sample) -> NDArray[np.float64]:
-    """Standard error of the MSD [Å²] from the scatter of ions, shape ``(lag,)``.
-
-    A lone ion has no scatter: its error is that of a random walk, ``MSD × sqrt(4 lag / 9 T)``.
-    """
-    msd = sample.msd_xyz.sum(axis=1)
-    lags = np.arange(sample.n_frames)
-    if sample.n_walkers == 1:
-        return np.asarray(msd * np.sqrt(4.0 * lags / 9.0 / sample.n_frames))
-    error = np.std(sample.by_walker, axis=0, ddof=1) / np.sqrt(sample.n_walkers)
-    return np.interp(lags, np.append(0, sample.grid), np.append(0.0, error))
-
-
-def _pooled(msds: Sequence[NDArray[np.float64]], n_frames: int) -> NDArray[np.float64]:
-    """Average over runs, each weighted by its number of time origins."""
-    lags = np.arange(n_frames)
-    origins = np.stack([len(msd) - lags for msd in msds]).astype(float)
-    stacked = np.stack([msd[:n_frames] for msd in msds])
-    return np.asarray(np.einsum("rl,rlx->lx", origins / origins.sum(axis=0), stacked))
 
 
 def _error_of_mean(values: NDArray[np.float64]) -> float:

@@ -10,6 +10,7 @@ from dasksse.records.data import (
     content_key,
     file_digest,
 )
+from dasksse.records.trajectory import MemoryTrajectory, Trajectory
 from dasksse.records.work import (
     Done,
     Failed,
@@ -31,10 +32,12 @@ __all__ = [
     "Frames",
     "Json",
     "Labels",
+    "MemoryTrajectory",
     "Outcome",
     "PoolState",
     "Progress",
     "Runner",
+    "Trajectory",
     "Unit",
     "UnitContext",
     "Workplace",

@@ -106,8 +106,9 @@ def test_atoms_and_stretches_average_to_the_msd_at_short_lags() -> None:
     positions = np.cumsum(np.random.default_rng(6).normal(size=(401, 50, 3)), axis=0)
     lags = np.array([1, 2, 5, 60])
 
-    by_atom, by_block = msd_of_each_atom(positions, lags, n_blocks=4)
+    resolved = msd_of_each_atom(positions, lags, n_blocks=4)
 
+    by_atom, by_block = resolved.by_atom.sum(axis=-1), resolved.by_block.sum(axis=-1)
     exact = mean_squared_displacement(positions)[lags]
     np.testing.assert_allclose(by_atom.mean(axis=0)[:3], exact[:3])
     np.testing.assert_allclose(by_atom.mean(axis=0)[3], exact[3], rtol=0.02)
@@ -120,10 +121,19 @@ def test_atoms_and_stretches_average_to_the_msd_at_short_lags() -> None:
 def test_stretches_without_a_time_origin_are_unknown() -> None:
     positions = np.cumsum(np.random.default_rng(7).normal(size=(20, 3, 3)), axis=0)
 
-    _, by_block = msd_of_each_atom(positions, np.array([19]), n_blocks=4)
+    by_block = msd_of_each_atom(positions, np.array([19]), n_blocks=4).by_block
 
-    assert np.isfinite(by_block[0, 0])
+    assert np.isfinite(by_block[0, 0]).all()
     assert np.isnan(by_block[1:, 0]).all()
+
+
+def test_the_fourth_power_of_a_gaussian_walk_is_that_of_a_gaussian() -> None:
+    positions = np.cumsum(np.random.default_rng(8).normal(size=(4000, 40, 3)), axis=0)
+
+    resolved = msd_of_each_atom(positions, np.array([3]))
+
+    msd = resolved.by_atom.sum(axis=-1).mean()
+    assert resolved.fourth_power[0] == pytest.approx(5.0 / 3.0 * msd**2, rel=0.02)
 
 
 @pytest.mark.parametrize("shape", [(1, 4, 3), (5, 0, 3)])

@@ -29,7 +29,7 @@ def test_the_covariance_is_that_of_many_sampled_walks(step: float, noise: float)
 
     exact = msd_covariance(lags, n_frames, step_variance=step, noise_variance=noise)
 
-    by_atom, _ = msd_of_each_atom(walks, lags)
+    by_atom = msd_of_each_atom(walks, lags).by_atom.sum(axis=-1)
     np.testing.assert_allclose(exact, np.cov(by_atom.T), rtol=0.05)
 
 
@@ -38,7 +38,7 @@ def test_the_slope_error_is_the_spread_of_slopes_of_many_samples() -> None:
     lags = np.arange(1, 11, 3)
     n_frames, n_walkers, n_samples = 60, 5, 4000
     walks = np.cumsum(rng.normal(size=(n_frames, n_walkers * n_samples, 3)), axis=0)
-    by_atom, _ = msd_of_each_atom(walks, lags)
+    by_atom = msd_of_each_atom(walks, lags).by_atom.sum(axis=-1)
     slopes = by_atom.reshape(n_samples, n_walkers, -1).mean(axis=1) @ slope_weights(lags)
 
     expected = slope_error(lags, lags[:, None] * np.ones(3), n_frames, n_walkers)

@@ -4,12 +4,11 @@ import numpy as np
 import pytest
 
 from dasksse.analyse.msd import msd_per_axis
+from dasksse.analyse.sample import msd_error, sample_runs
 from dasksse.analyse.slope import (
     JUMP_LENGTH_A,
     collective_slope,
     effective_jumps,
-    msd_error,
-    sample_runs,
     slope_bound,
     tracer_slope,
 )

@@ -1,0 +1,1 @@
+"""Trajectories from anywhere: read, checked, unwrapped and put into a store."""
