@@ -29,6 +29,10 @@ class RunFolderError(StoreError):
     """The run folder is in use by another driver or belongs to another config."""
 
 
+class TrajectoryError(DasksseError, ValueError):
+    """A trajectory file cannot be imported as it is; the message names file and frame."""
+
+
 class AnalysisError(DasksseError, ValueError):
     """A trajectory cannot support the quantity asked of it."""
 
@@ -80,6 +84,10 @@ class LabelError(ExternalProgramError):
 
 class ScfError(LabelError):
     """Self-consistency was not reached, with any fallback: trying again would not help."""
+
+
+class LabelLimitError(LabelError):
+    """A label took too long, or too many workers died with it: do not try again."""
 
 
 class TrainingError(ExternalProgramError):

@@ -22,14 +22,16 @@ from dasksse.label.calculators import (
 from dasksse.label.contract import Answer, AseCalculator, Place
 from dasksse.label.filter_rules import Reference
 from dasksse.label.filters import Filtered, LabelPart, Rejected, filter_labels
+from dasksse.label.known import KnownLabels
 from dasksse.label.mixing import unmixed
-from dasksse.label.reasons import NOT_CONVERGED, REFUSALS, reason_kind
+from dasksse.label.reasons import FINAL, NOT_CONVERGED, REFUSALS, reason_kind
 from dasksse.label.relax import OPTIMISERS, Relaxed, relax
-from dasksse.label.single_point import ABOVE_CAP, LabelLimits, label_frames
+from dasksse.label.single_point import ABOVE_CAP, LabelLimits, label_frames, without_label
 
 __all__ = [
     "ABOVE_CAP",
     "CALCULATOR_KINDS",
+    "FINAL",
     "NOT_CONVERGED",
     "OPTIMISERS",
     "REFUSALS",
@@ -37,6 +39,7 @@ __all__ = [
     "AseCalculator",
     "CalculatorKind",
     "Filtered",
+    "KnownLabels",
     "LabelCalculator",
     "LabelCosts",
     "LabelLimits",
@@ -58,4 +61,5 @@ __all__ = [
     "relax",
     "resolved_calculator",
     "unmixed",
+    "without_label",
 ]

@@ -65,6 +65,8 @@ class Answer:
         Largest resident memory of the outside program; None where it is not known.
     fallback
         Name of the fallback that converged; empty when the asked settings did.
+    is_known
+        True for a label that existed already: nothing was computed.
     """
 
     energy: float
@@ -73,6 +75,7 @@ class Answer:
     scf_steps: int | None = None
     memory_bytes: float | None = None
     fallback: str = ""
+    is_known: bool = False
 
 
 class LabelCalculator(ABC):

@@ -169,7 +169,8 @@ class _Recorder(Calculator):
         if answer.virial is not None:
             stress = -answer.virial / frame.get_volume()
             self.results["stress"] = full_3x3_to_voigt_6_stress(stress)
-        self._visited.append((frame, answer, time.monotonic() - started))
+        seconds = np.nan if answer.is_known else time.monotonic() - started
+        self._visited.append((frame, answer, seconds))
         if self._on_step is not None:
             self._on_step(len(self._visited))
 

@@ -64,7 +64,8 @@ class _Columns:
         )
         self.virials.append(nothing if good is None or good.virial is None else good.virial)
         self.reasons.append(reason)
-        self.seconds.append(seconds)
+        is_known = answer is not None and answer.is_known
+        self.seconds.append(np.nan if is_known else seconds)
         memory = None if answer is None else answer.memory_bytes
         self.memory_bytes.append(np.nan if memory is None else memory)
 
@@ -114,7 +115,8 @@ def label_frames(
     -------
     Labels
         One label per frame, in order: energy [eV] consistent with the forces [eV/Å], and
-        virial ``-dE/d(strain)`` [eV], with time and memory that each took.
+        virial ``-dE/d(strain)`` [eV], with time and memory that each took; a label that was
+        known already took none (NaN).
 
     Raises
     ------
@@ -147,6 +149,24 @@ def label_frames(
         columns.add(answer, reason, time.monotonic() - started)
         if on_frame is not None:
             on_frame(i + 1)
+    return columns.labels(calculator)
+
+
+def without_label(frames: Frames, calculator: LabelCalculator, reason: str) -> Labels:
+    """Frames that are given up before they are computed.
+
+    Parameters
+    ----------
+    frames
+        Configurations.
+    calculator
+        Where their labels would have come from.
+    reason
+        Why there are none.
+    """
+    columns = _Columns(frames)
+    for _ in range(len(frames)):
+        columns.add(None, reason[:_REASON_LENGTH], np.nan)
     return columns.labels(calculator)
 
 

@@ -24,7 +24,7 @@ _BYTES_PER_ATOM_LABEL = 60.0
 
 @dataclass
 class Estimate:
-    """Work of a run at most: every generation of the schedule with all its labels.
+    """Work of a run at most: every generation with all its labels, all runs at full length.
 
     Attributes
     ----------
@@ -125,7 +125,8 @@ def estimate_run(
         steps = production.length_ps * FS_PER_PS / production.timestep_fs
         for name in production.systems or (first,):
             interval = production.frame_interval_steps
-            _add_md(estimate, config, "production", n_atoms[name], runs, steps, interval)
+            parts = runs * production.most_parts
+            _add_md(estimate, config, "production", n_atoms[name], parts, steps, interval)
     return estimate
 
 

@@ -16,6 +16,7 @@ import psutil
 from dasksse.errors import (
     ConfigError,
     ExternalProgramError,
+    LabelLimitError,
     OutOfTimeError,
     ProgramMissingError,
     ScfError,
@@ -54,6 +55,7 @@ _CLASSES: tuple[tuple[type[BaseException], FailureClass], ...] = (
     (StructureError, "input"),
     (OutOfTimeError, "walltime"),
     (ScfError, "scf"),
+    (LabelLimitError, "limit"),
     (ExternalProgramError, "engine"),
     (KeyboardInterrupt, "interrupted"),
 )

@@ -31,6 +31,9 @@ LONGEST_DELAY_S = 60.0
 SHORT_ATTEMPT_S = 1.0
 """An attempt that the walltime ended sooner was not worth it: the next one waits [s]."""
 
+_FINAL = frozenset({"scf", "limit"})
+"""Another try ends as the first: fallbacks were tried already, and limits stay as they are."""
+
 BUDGET_KINDS = {"label": "label", "md": "md", "production": "md", "train": "train"}
 """Budget in ``stop.failure_budget`` that a kind of unit counts against."""
 
@@ -100,7 +103,7 @@ class Failures:
             return self._judge_lost(failed)
         if failed.failure_class == "walltime":
             return self._judge_out_of_time(failed)
-        if failed.failure_class == "scf":  # the calculator has tried its fallbacks already
+        if failed.failure_class in _FINAL:
             return GiveUp(failed.error)
         self._out_of_time.pop(failed.unit.key, None)
         self._crashed[failed.unit.key] = crashes = self._note_crash(failed)

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from dasksse.config.load import LoadedConfig
     from dasksse.config.schema import RegistrySection
+    from dasksse.records import Json
     from dasksse.store.folders import RunFolder
 
     Origin = tuple[str, str, bool]
@@ -188,6 +189,21 @@ def _index(folder: RunFolder) -> dict[str, Any]:
 
 
 # --- plan ------------------------------------------------------------------------------------
+
+
+def known_labels(results: Mapping[str, Mapping[str, Json]]) -> dict[str, list[str]]:
+    """Files of a run that hold the label of a frame, by the frame's content key.
+
+    Parameters
+    ----------
+    results
+        Record of every finished unit, by key; imported labels are among them.
+    """
+    files: dict[str, list[str]] = {}
+    for record in results.values():
+        for key in record.get("labelled", ()):
+            files.setdefault(key, []).append(record["labels_file"])
+    return files
 
 
 def imported_labels(digests: Mapping[str, str]) -> list[LabelSource]:

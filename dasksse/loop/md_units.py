@@ -149,6 +149,7 @@ def _md_plan(
         frame_interval_ps=settings.interval * settings.section.timestep_fs / FS_PER_PS,
         equilibration_ps=settings.section.equilibration_ps,
         models=tuple(models),
+        precision_A=config.store.step_A,
     )
     framework = config.explore.framework
     units = []
@@ -167,7 +168,7 @@ def _md_plan(
             make_unit(
                 settings.kind,
                 "MD",
-                "exploration:run",
+                "production:run" if settings.kind == "production" else "exploration:run",
                 payload,
                 generation=settings.generation,
                 amount=settings.n_steps,
@@ -264,13 +265,26 @@ def probe_unit(
 
 
 def diffusion_unit(
-    config: RunConfig, plan: MdPlan, runs: Mapping[int, int], levels: tuple[float, float]
+    config: RunConfig,
+    plan: MdPlan,
+    runs: Mapping[int, int],
+    levels: tuple[float, float],
+    *,
+    chains: Sequence[Json] = (),
 ) -> Unit:
-    """D(T), Arrhenius fit and MSD of one system's production runs."""
+    """D(T), Arrhenius fit and MSD of one system's production runs.
+
+    Parameters
+    ----------
+    chains
+        Parts of each run that was continued.
+    """
     payload = {
         **_frames_of(plan, runs),
         "mobile_species": config.mobile_species,
         "charge": config.mobile_charge,
         "high_eV_A": levels[1],
     }
+    if chains:
+        payload["continued"] = list(chains)
     return make_unit("diffusion", "REDUCE", "diffusion:analyse", payload)

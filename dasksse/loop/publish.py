@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections import defaultdict
@@ -10,10 +9,11 @@ from typing import TYPE_CHECKING
 
 from dasksse.records import Labels, content_key
 from dasksse.store.allocation import allocate
-from dasksse.store.folders import read_json, write_json
+from dasksse.store.folders import read_json
 from dasksse.store.labels import LabelBatch, append_labels, mark_rejected, stored_units
-from dasksse.store.layout import STORE_NAME, open_store
+from dasksse.store.layout import open_store
 from dasksse.store.provenance import package_versions
+from dasksse.store.sealing import drop_consolidated
 from dasksse.store.trajectories import commit_runs
 
 if TYPE_CHECKING:
@@ -29,22 +29,14 @@ class Publisher:
 
     def __init__(self, folder: RunFolder, config: RunConfig) -> None:
         self._folder = folder
-        open_store(folder.root).attrs.update(
-            {
-                "run": config.name,
-                "seed": config.seed,
-                "config_hash": content_key(config),
-                "mobile_species": config.mobile_species,
-                "versions": package_versions(),
-            }
-        )
+        self._config = config
+        self._is_open = False
         self._allocated: set[str] = set()
         self._committed: dict[str, dict[int, tuple[str, int]]] = {}
         self._labels: set[str] = set()
         self._systems: set[str] = set()
         self._models: dict[int, list[str]] = {}
         self._rejected = ""
-        drop_consolidated(folder.root)
 
     def publish(self, plan: Plan) -> list[tuple[str, str]]:
         """Write what the plan says is done and is not in the store yet.
@@ -55,6 +47,8 @@ class Publisher:
             Group and key of finished MD units whose frames are no longer in the store.
         """
         lost: list[tuple[str, str]] = []
+        if not self._is_open and (plan.groups or plan.labels):
+            self._open()
         for group in plan.groups:
             if group.path not in self._allocated:
                 allocate(self._folder.root, group)
@@ -74,6 +68,21 @@ class Publisher:
                 self._publish_models(generation, models)
                 self._models[generation] = models
         return lost
+
+    def _open(self) -> None:
+        """Make the store where there is none, and say whose it is; studies need none."""
+        config = self._config
+        open_store(self._folder.root).attrs.update(
+            {
+                "run": config.name,
+                "seed": config.seed,
+                "config_hash": content_key(config),
+                "mobile_species": config.mobile_species,
+                "versions": package_versions(),
+            }
+        )
+        drop_consolidated(self._folder.root)
+        self._is_open = True
 
     def _publish_labels(self, plan: Plan) -> None:
         for system in {entry[2] for entry in plan.labels} - self._systems:
@@ -106,24 +115,3 @@ def _link(source: Path, target: Path) -> None:
         os.link(source, target)
     except OSError:
         shutil.copyfile(source, target)
-
-
-def drop_consolidated(run_dir: Path) -> None:
-    """Remove consolidated metadata: groups added later would not be seen through it."""
-    path = run_dir / STORE_NAME / "zarr.json"
-    if not path.is_file():
-        return
-    metadata = json.loads(path.read_text())
-    if metadata.pop("consolidated_metadata", None) is not None:
-        write_json(path, metadata)
-
-
-def seal(run_dir: Path) -> None:
-    """Consolidate the metadata of a finished run, so that opening it takes one read."""
-    import warnings
-
-    import zarr
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # consolidated metadata is outside the v3 text
-        zarr.consolidate_metadata(run_dir / STORE_NAME)

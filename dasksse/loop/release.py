@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 BUILT_ON = frozenset({"md", "train"})
 """Kinds whose members are fixed when the run goes on without one of them."""
 
-COMPUTED_ANEW = frozenset({"diffusion", "evaluate"})
+COMPUTED_ANEW = frozenset({"convergence", "diffusion", "evaluate"})
 """Kinds that nothing is built on: they take in what comes back."""
 
 

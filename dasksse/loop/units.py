@@ -61,8 +61,10 @@ def structure_unit(config: RunConfig, name: str, digest: str) -> Unit:
     return make_unit("structure", "REDUCE", "structures:build", payload)
 
 
-def relax_unit(config: RunConfig, name: str, structure: Unit) -> Unit:
-    """Relax the crystal with the labeller."""
+def relax_unit(
+    config: RunConfig, name: str, structure: Unit, *, known: Sequence[str] = ()
+) -> Unit:
+    """Relax the crystal with the labeller; configurations in known files are not computed."""
     relax = config.start.relax
     payload = {
         "structure": structure.key,
@@ -72,7 +74,13 @@ def relax_unit(config: RunConfig, name: str, structure: Unit) -> Unit:
     }
     steps = 0 if relax is None else relax.max_steps
     return make_unit(
-        "relax", "LABEL", "structures:relax", payload, amount=steps, amount_name="labels"
+        "relax",
+        "LABEL",
+        "structures:relax",
+        {**payload, "known": list(known)},
+        amount=steps,
+        amount_name="labels",
+        identity=payload,
     )
 
 
@@ -120,17 +128,26 @@ def label_sources(
     system: str,
     role: str,
     generation: int,
+    known: Mapping[str, Sequence[str]],
 ) -> list[LabelSource]:
     """Label frames of the file that a unit made, batch by batch.
 
     The key rests on the frames' content: a frame chosen again, by other trust levels or in
     another order, is not labelled again as long as its batch is the same (always, for batches
-    of one).
+    of one). In another batch it is not either once it is done: the batch is told which files
+    of the run, by ``known``, hold labels of its frames. Its calculator decides in the worker
+    whether they are its own, and the key does not depend on them: whatever is known when a
+    run is resumed, it asks for the same units.
+
+    Parameters
+    ----------
+    known
+        Files of the run that hold the label of a frame, by the frame's content key.
     """
     from dasksse.label import label_costs
 
     size = config.label.batch_size or label_costs(config.label.calculator).batch_size
-    known = drawn.get("temperatures_K")
+    sampled_K = drawn.get("temperatures_K")
     sources = []
     for first in range(0, len(indices), size):
         batch = [int(i) for i in indices[first : first + size]]
@@ -140,13 +157,18 @@ def label_sources(
             "label",
             "LABEL",
             "labels:label",
-            {"frames_file": drawn["file"], "indices": batch, **settings},
+            {
+                "frames_file": drawn["file"],
+                "indices": batch,
+                **settings,
+                "known": sorted({file for key in frame_keys for file in known.get(key, ())}),
+            },
             generation=generation,
             amount=len(batch),
             amount_name="labels",
             identity={"frames": frame_keys, **settings},
         )
-        temperatures = tuple(float(known[i]) for i in batch) if known else None
+        temperatures = tuple(float(sampled_K[i]) for i in batch) if sampled_K else None
         sources.append(LabelSource(unit, system, role, generation, temperatures))
     return sources
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 ALL = slice(None)
+_FRAMES_AT_ONCE = 256
 
 
 class Trajectory(Protocol):
@@ -128,10 +129,13 @@ class MemoryTrajectory:
     def centres(self, frames: slice = ALL) -> Mapping[int, NDArray[np.float64]]:
         """Mean position of the atoms of each element [Å], ``(frame, xyz)`` by atomic number."""
         chosen = self.all_positions[frames]
-        return {
-            int(number): chosen[:, self.numbers == number].mean(axis=1, dtype=np.float64)
-            for number in np.unique(self.numbers)
-        }
+        elements, counts = np.unique(self.numbers, return_counts=True)
+        weights = (elements[:, None] == self.numbers) / counts[:, None]
+        centres = np.empty((len(chosen), len(elements), 3))
+        for first in range(0, len(chosen), _FRAMES_AT_ONCE):
+            piece = slice(first, first + _FRAMES_AT_ONCE)
+            np.matmul(weights, chosen[piece].astype(np.float64, "C"), out=centres[piece])
+        return {int(z): centres[:, index] for index, z in enumerate(elements)}
 
     def scalars(self, name: str) -> NDArray[np.float64] | None:  # noqa: ARG002 - none are known
         """Nothing: an array of positions carries no numbers of its frames."""

@@ -15,10 +15,13 @@ if TYPE_CHECKING:
 
     from dasksse.records.data import Json
 
-FailureClass = Literal["lost", "walltime", "engine", "scf", "input", "disk", "interrupted"]
+FailureClass = Literal[
+    "lost", "walltime", "engine", "scf", "limit", "input", "disk", "interrupted"
+]
 """Why a unit failed: ``lost`` worker (retried free of charge), ``walltime`` of its worker (it
-stopped at a checkpoint; goes on elsewhere), ``engine`` crash, ``scf`` not converged, bad
-``input`` (stops the run), ``disk`` full, ``interrupted`` by the user."""
+stopped at a checkpoint; goes on elsewhere), ``engine`` crash, ``scf`` not converged, ``limit``
+of time or of dead workers that a label reached, bad ``input`` (stops the run), ``disk`` full,
+``interrupted`` by the user."""
 
 
 @dataclass(frozen=True)

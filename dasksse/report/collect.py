@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from dasksse import __version__
 from dasksse.records import content_key
-from dasksse.report.collect_labels import label_rows
+from dasksse.report.collect_labels import label_notes, label_rows
 from dasksse.report.collect_learning import generation_rows
 from dasksse.report.collect_results import arrhenius_fits, parity_by_set, production_rows
 from dasksse.report.data import FailureRow, RunReport, SystemRow
@@ -61,6 +61,7 @@ def collect_report(folder: RunFolder, journal: Journal) -> RunReport:
         versions=package_versions(),
         systems=tuple(_system(s) for s in run.results("structure")),
         labels=tuple(label_rows(run)),
+        label_notes=tuple(label_notes(run)),
         generations=tuple(generation_rows(run)),
         production=tuple(production_rows(run)),
         parity=parity_by_set(run),

@@ -32,6 +32,18 @@ def label_rows(run: RunUnits) -> list[LabelRow]:
     return [_row(parts, section, cores) for parts in groups.values()]
 
 
+def label_notes(run: RunUnits) -> list[str]:
+    """What was done with labels of the newest training set: mixed, shifted, not filtered."""
+    newest = sorted(run.done("dataset"), key=lambda row: row.generation)[-1:]
+    notes = [note for row in newest for note in row.result.get("notes", [])]
+    return [_on_one_line(note) for note in notes]
+
+
+def _on_one_line(note: str) -> str:
+    first, *others = map(str.strip, note.splitlines())
+    return f"{first} {'; '.join(others)}".strip()
+
+
 def _row(parts: Sequence[LabelFacts], section: RegistrySection, cores: int) -> LabelRow:
     why, n_refused = _why(parts)
     n_frames = sum(len(part.reasons) for part in parts)

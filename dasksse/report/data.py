@@ -291,6 +291,9 @@ class RunReport:
         When the report was made, ISO 8601.
     is_surrogate
         True when the labels come from a model of DFT and not from DFT.
+    label_notes
+        What was done with the labels of the newest training set: which were mixed, how far
+        energies were shifted, which filters could not act.
     parity
         Set (see :data:`RMSE_SETS`) to the parity data of the final ensemble.
     arrhenius
@@ -313,6 +316,7 @@ class RunReport:
     versions: Mapping[str, str] = field(default_factory=dict)
     systems: tuple[SystemRow, ...] = ()
     labels: tuple[LabelRow, ...] = ()
+    label_notes: tuple[str, ...] = ()
     generations: tuple[GenerationRow, ...] = ()
     production: tuple[ProductionRow, ...] = ()
     parity: Mapping[str, ParityData] = field(default_factory=dict)

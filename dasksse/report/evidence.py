@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dasksse.analyse.diffusion_points import BROKEN_LIMIT
 from dasksse.report.formats import format_share, is_known
 
 if TYPE_CHECKING:
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 
 UNTRUSTED_LIMIT = 0.05
 """Share of production frames outside trust from which D is in doubt."""
-BROKEN_LIMIT = 0.01
-"""Share of frames with a broken framework; thermal outliers stay below it."""
 WIDE_ERROR = 0.25
 """Relative error of D from which the run counts as short."""
 UNRESOLVED_ERROR = 0.5

@@ -23,6 +23,7 @@ from dasksse.report.tables import (
     progress_rows,
     rmse_rows,
     shares_rows,
+    shown_label_notes,
     system_rows,
     temperature_rows,
 )
@@ -129,6 +130,7 @@ def render_page(
         figures=figures,
         performance=performance,
         tables={name: _shown_table(make(report)) for name, make in _TABLES.items()},
+        label_notes=shown_label_notes(report),
         timing=_timing_lines(report.timing),
     )
 

@@ -31,6 +31,8 @@ Row = dict[str, str]
 """One table row: column title to text. All rows of a table have the same columns."""
 
 D_UNIT, SIGMA_UNIT = "m²/s", "mS/cm"
+MOST_NOTES = 8
+"""Notes on labels that are shown; filters of many systems give many that are alike."""
 _YES_NO = {"True": "yes", "False": "no"}
 LEVEL_STYLES = {"trust": "green", "care": "yellow", "doubt": "red"}
 
@@ -87,6 +89,15 @@ def label_rows(report: RunReport) -> list[Row]:
         }
         for row in report.labels
     ]
+
+
+def shown_label_notes(report: RunReport) -> list[str]:
+    """What was done with labels of the newest training set; the first ones of many notes."""
+    notes = list(report.label_notes[:MOST_NOTES])
+    n_more = len(report.label_notes) - len(notes)
+    if n_more:
+        notes.append(f"and {n_more} more, see label_notes in summary.json")
+    return notes
 
 
 def _pair(first: float | None, second: float | None) -> str:
@@ -282,8 +293,10 @@ def rich_tables(report: RunReport) -> list[Table]:
     Tables without rows are left out; the last one always holds the verdicts. Words carry the
     meaning, colours repeat it.
     """
+    notes = [{"": note} for note in shown_label_notes(report)]
     tables = [
         ("Labels", label_rows(report), _TERMINAL_COLUMNS["labels"]),
+        ("Labels of the newest training set", notes, ()),
         ("Shares of frames per generation", shares_rows(report), _TERMINAL_COLUMNS["shares"]),
         ("Errors of the latest models (mean ± spread of the ensemble)", rmse_rows(report), ()),
         (

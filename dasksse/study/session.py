@@ -35,6 +35,12 @@ class Study(Protocol):
         """Units that can start now, as a learning scheme gives them."""
 
 
+def study_in(root: Path) -> str:
+    """Name of the study that a folder belongs to; empty for a run, or for anything else."""
+    mark = root / MARK
+    return str(read_json(mark)["study"]) if mark.is_file() else ""
+
+
 def open_study(root: Path, name: str) -> RunFolder:
     """Make the folder of a study, or take up one that was begun.
 
@@ -53,15 +59,14 @@ def open_study(root: Path, name: str) -> RunFolder:
     RunFolderError
         When the folder holds something else.
     """
-    mark = root / MARK
-    found = read_json(mark)["study"] if mark.is_file() else None
+    found = study_in(root)
     is_empty = not root.is_dir() or all(p.name.endswith(".tmp") for p in root.iterdir())
     if found != name and not is_empty:
         holds = f"the results of `dasksse {found}`" if found else "something else"
         msg = f"{root} holds {holds}; choose another folder with --dir"
         raise RunFolderError(msg)
     root.mkdir(parents=True, exist_ok=True)
-    write_json(mark, {"study": name})
+    write_json(root / MARK, {"study": name})
     folder = RunFolder(root)
     folder.work.mkdir(exist_ok=True)
     folder.decisions.mkdir(exist_ok=True)

@@ -7,13 +7,15 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pytest
 import xarray
+import yaml
 from fake_runs import drive
 from scripted_labels import N_FRAMES, calls_by_frame, label_all, scripted_run, until_labelled
+from toy_runs import ToyRun
 
 from dasksse.cli import main
 from dasksse.config.schema import RegistrySection
@@ -23,13 +25,14 @@ from dasksse.label import CALCULATOR_KINDS, Answer, CalculatorKind
 from dasksse.label.dft.base import DftCalculator, Job, Rung
 from dasksse.label.dft.program import LOG, run_dft
 from dasksse.label.dft.settings import DftSettings
+from dasksse.loop.stages.frame_deaths import MOST_ALONE
 from dasksse.report import collect_report
 from dasksse.store.folders import RunFolder
 from dasksse.store.journal import Journal
+from dasksse.store.label_reader import read_stored_labels
 
 if TYPE_CHECKING:
     from ase import Atoms
-    from toy_runs import ToyRun
 
     from dasksse.report import RunReport
 
@@ -174,11 +177,11 @@ def test_a_frame_that_kills_the_driver_twice_is_labelled_at_last(tmp_path: Path)
     assert [row.n_good for row in report_of(run).labels] == [N_FRAMES]
 
 
-def test_a_frame_that_kills_its_worker_twice_costs_no_other_label(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_frame_that_kills_workers_costs_no_other_label_and_is_given_up_in_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("PYTHONPATH", str(SUPPORT))
-    run = scripted_run(tmp_path, {2: f"kill {N_TIMES}"}, label__batch_size=4)
+    run = scripted_run(tmp_path, {2: f"kill {N_TIMES}", 5: "kill 99"}, label__batch_size=4)
     section = RegistrySection(kind="local", settings={"workers": 1, "dashboard_port": 0})
 
     drive(
@@ -188,8 +191,95 @@ def test_a_frame_that_kills_its_worker_twice_costs_no_other_label(
         config=run.config,
     )
 
-    assert calls_by_frame(tmp_path) == [1, 1, 1 + N_TIMES, 1, 1, 1, 1, 1]
-    assert [row.n_good for row in report_of(run).labels] == [N_FRAMES]
+    assert calls_by_frame(tmp_path) == [1, 1, 1 + N_TIMES, 1, 1, MOST_ALONE, 1, 1]
+    assert reasons_in(run) == []
+    assert [row.n_good for row in report_of(run).labels] == [N_FRAMES - 1]
+    assert status_of(run, capsys)["not_labelled"] == {"worker died": 1}
+
+
+def test_labels_of_an_equal_run_are_taken_and_none_is_computed_again(tmp_path: Path) -> None:
+    relax = {"max_steps": 3, "max_force_eV_A": 0.01, "cell": True}
+    first = scripted_run(tmp_path, {}, label__batch_size=3, start__relax=relax)
+    label_all(first)
+    calls = (tmp_path / "calls.log").read_text()
+    values = yaml.safe_load(first.config.read_text())
+    values["start"]["label_stores"] = ["run/data.zarr"]
+    again = ToyRun(tmp_path / "again", tmp_path / "again.yaml")
+    again.config.write_text(yaml.safe_dump(values))
+
+    screen = label_all(again)
+
+    assert (tmp_path / "calls.log").read_text() == calls
+    assert {unit.name for unit in again.done("label")} == {
+        unit.name for unit in first.done("label")
+    }
+    (relaxed,) = again.done("relax")
+    total = N_FRAMES + json.loads((relaxed / "result.json").read_text())["value"]["n"]
+    assert f"{total} of {total} new labels existed already and were not computed" in screen
+    one, two = (dict(read_stored_labels(run.run_dir)) for run in (first, again))
+    np.testing.assert_array_equal(one["salt"].forces, two["salt"].forces)
+
+
+def test_more_start_frames_than_an_earlier_run_had_are_all_that_is_computed(
+    tmp_path: Path,
+) -> None:
+    first = scripted_run(tmp_path, {}, label__batch_size=4)
+    label_all(first)
+    values = yaml.safe_load(first.config.read_text())
+    values["start"] |= {"label_stores": ["run/data.zarr"], "n_frames": N_FRAMES + 3}
+    more = ToyRun(tmp_path / "more", tmp_path / "more.yaml")
+    more.config.write_text(yaml.safe_dump(values))
+
+    label_all(more)
+
+    assert calls_by_frame(tmp_path) == [1] * (N_FRAMES + 3)
+
+
+class SlowEngine(DftCalculator[DftSettings]):
+    """Takes for ever as long as a file says so."""
+
+    engine = "slow"
+    folder: ClassVar[Path]
+
+    def describe(self) -> str:
+        return "slow 1.0"
+
+    def compute(self, atoms: Atoms, settings: DftSettings, job: Job) -> Answer:
+        with (self.folder / "slow.log").open("a") as log:
+            log.write("called\n")
+        if (self.folder / "is-slow").exists():
+            run_dft(["sleep", "60"], job, name=self.engine)
+        return Answer(-1.0, np.zeros((len(atoms), 3)), np.zeros((3, 3)))
+
+
+def test_a_label_at_its_time_limit_is_given_up_at_once_and_can_be_released(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kind = CalculatorKind(DftSettings, SlowEngine, "for tests")
+    monkeypatch.setitem(CALCULATOR_KINDS, "slow", kind)
+    monkeypatch.setattr(SlowEngine, "folder", tmp_path, raising=False)
+    label = {
+        "calculator": {"kind": "slow", "settings": {"time_limit_s": 1.0}},
+        "batch_size": 1,
+    }
+    changes = {"start__n_frames": 2, "stop__failure_budget": {"label": 1.0}, "stop__retries": 3}
+    run = scripted_run(tmp_path, {}, label=label, **changes)
+    (tmp_path / "is-slow").touch()
+
+    label_all(run)
+
+    assert (tmp_path / "slow.log").read_text() == 2 * "called\n"
+    assert reasons_in(run) == ["limit", "limit"]
+    errors = [str(r["error"]) for r in RunFolder(run.run_dir).quarantined().values()]
+    assert all("longer than 1 s, its time_limit_s" in error for error in errors)
+    assert status_of(run, capsys)["not_labelled"] == {"time limit": 2}
+
+    (tmp_path / "is-slow").unlink()
+    assert main(["retry", str(run.run_dir), "--failed", "label"]) == 0
+    label_all(run)
+
+    assert len(run.done("label")) == 2
+    assert reasons_in(run) == []
 
 
 class FlakyEngine(DftCalculator[DftSettings]):

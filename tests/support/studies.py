@@ -10,6 +10,7 @@ import numpy as np
 import yaml
 from ase.build import bulk
 from ase.calculators.emt import EMT
+from ase.calculators.lj import LennardJones
 from fake_runs import InProcess
 from rich.console import Console
 
@@ -143,6 +144,17 @@ class SlowEMT(EMT):  # type: ignore[misc]
 
     def calculate(self, *arguments: Any, **options: Any) -> None:
         time.sleep(0.1)
+        super().calculate(*arguments, **options)
+
+
+class SlowPairs(LennardJones):  # type: ignore[misc]
+    """Pairs of copper atoms up to a cut-off, slow enough to be killed in the middle."""
+
+    def __init__(self, rc: float) -> None:
+        super().__init__(sigma=2.3, epsilon=0.1, rc=rc)
+
+    def calculate(self, *arguments: Any, **options: Any) -> None:
+        time.sleep(0.3)
         super().calculate(*arguments, **options)
 
 

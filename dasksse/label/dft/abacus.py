@@ -25,7 +25,7 @@ from dasksse.label.dft.base import AS_ASKED, DftCalculator, Rung
 from dasksse.label.dft.dispersion import missing_dispersion
 from dasksse.label.dft.element_files import ElementFiles, FolderPath
 from dasksse.label.dft.program import LOG, run_dft
-from dasksse.label.dft.settings import k_ladder
+from dasksse.label.dft.settings import k_ladder, smearing_ladder
 from dasksse.label.dft.upf import UpfSettings, check_upf, missing_upfs, pseudopotentials
 
 if TYPE_CHECKING:
@@ -193,8 +193,10 @@ def _needs(settings: AbacusSettings, elements: tuple[str, ...]) -> list[str]:
 def _convergence(
     settings: AbacusSettings, cell: NDArray[np.float64]
 ) -> dict[str, Sequence[float | None]]:
+    """Ladders of k-points, cut-off for plane waves and, where there is one, smearing."""
     ladders: dict[str, Sequence[float | None]] = {
-        "kspacing_per_A": k_ladder(cell, settings.kspacing_per_A)
+        "kspacing_per_A": k_ladder(cell, settings.kspacing_per_A),
+        **smearing_ladder(settings),
     }
     if settings.basis_type == "pw":  # orbitals are made for one cut-off
         ladders["ecutwfc_Ry"] = sorted({*CUTOFFS_RY, settings.ecutwfc_Ry})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import shutil
 import tempfile
 import time
@@ -11,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from dasksse.errors import LabelError, OutOfTimeError, ScfError
+from dasksse.errors import LabelError, LabelLimitError, OutOfTimeError, ScfError
 from dasksse.label.contract import Answer, LabelCalculator, Place
 from dasksse.label.dft.dispersion import add_dispersion, check_dispersion
 from dasksse.label.dft.settings import DISPERSION, DftSettings
@@ -118,8 +119,10 @@ class DftCalculator(LabelCalculator, Generic[SettingsT]):
         ------
         ScfError
             When self-consistency was not reached; the next rung is tried.
+        LabelLimitError
+            At the time limit.
         LabelError
-            When anything else went wrong: a crash, a hung program, the time limit.
+            When anything else went wrong: a crash, a hung program.
         """
 
     def ladder(self) -> Sequence[Rung[SettingsT]]:
@@ -128,17 +131,16 @@ class DftCalculator(LabelCalculator, Generic[SettingsT]):
 
     def single_point(self, atoms: Atoms, place: Place, *, virial: bool = True) -> Answer:
         """Climb the ladder until self-consistency is reached."""
-        limit = self.settings.time_limit_s
-        end = None if limit is None else time.monotonic() + limit
+        end = time.monotonic() + (self.settings.time_limit_s or math.inf)
         rungs = self.ladder() if self.settings.fallbacks else self.ladder()[:1]
         failure: ScfError | None = None
         with _folder(place) as root:
             for rung in rungs:
                 folder = root / rung.name
                 folder.mkdir(exist_ok=True)
-                left_s = float("inf") if end is None else end - time.monotonic()
+                left_s = end - time.monotonic()
                 if left_s <= 0.0:
-                    raise LabelError(self.engine, 1, str(folder), self._too_long(failure))
+                    raise self._too_long(folder, failure)
                 job = Job(
                     folder,
                     place.workplace,
@@ -152,15 +154,22 @@ class DftCalculator(LabelCalculator, Generic[SettingsT]):
                     failure = error
                     self.forget()
                     continue
+                except LabelError as error:
+                    if time.monotonic() < end:
+                        raise
+                    raise self._too_long(folder, failure) from error
                 name = "" if rung is rungs[0] else rung.name
                 return self._with_dispersion(atoms, replace(answer, fallback=name))
         tried = ", ".join(rung.name for rung in rungs)
         tail = f"not self-consistent, tried {tried}\n{failure.log_tail if failure else ''}"
         raise ScfError(self.engine, 1, str(root), tail) from failure
 
-    def _too_long(self, failure: ScfError | None) -> str:
-        text = f"one label took longer than {self.settings.time_limit_s:g} s"
-        return text if failure is None else f"{text}; {failure.log_tail}"
+    def _too_long(self, folder: Path, failure: ScfError | None) -> LabelLimitError:
+        limit_s = self.settings.time_limit_s or math.inf
+        text = f"one label took longer than {limit_s:g} s, its time_limit_s"
+        if failure is not None:
+            text += f"; {failure.log_tail}"
+        return LabelLimitError(self.engine, 1, str(folder), text)
 
     def _with_dispersion(self, atoms: Atoms, answer: Answer) -> Answer:
         if not self.functional.endswith(DISPERSION):
@@ -176,7 +185,7 @@ def out_of_time(job: Job, what: str) -> Exception:
     """
     if job.workplace.time_left_s() <= 0.0:
         return OutOfTimeError(f"the worker's walltime ended during {what}")
-    return LabelError(what, 1, str(job.folder), f"longer than {job.time_limit_s:.0f} s")
+    return LabelLimitError(what, 1, str(job.folder), f"longer than {job.time_limit_s:.0f} s")
 
 
 @contextlib.contextmanager

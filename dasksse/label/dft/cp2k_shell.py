@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 _READY = "* READY"
 _ERROR = "* ERROR"
+_END = "* END"
 _INPUT, _OUTPUT, _CHATTER = "label.inp", "label.out", "child.log"
 
 
@@ -124,12 +125,23 @@ class _Shell:
             self._load(whole)
             self._loaded = topology
         self._tell("EVAL_EF")
-        energy = _numbers(self._tell("GET_E"))
-        forces = _numbers(self._tell("GET_F")[1:-1])  # between their number and "* END"
-        stress = _numbers(self._tell("GET_STRESS")).reshape(3, 3) if job.virial else None
+        (energy,) = self._ask("GET_E", 1)
+        _, *forces = self._ask("GET_F", 1 + 3 * len(atoms))  # their number before them
+        stress = self._ask("GET_STRESS", 9).reshape(3, 3) if job.virial else None
         self.keep_log(job.folder)
-        results = AtomicUnits(float(energy[0]), forces.reshape(-1, 3), stress)
+        results = AtomicUnits(float(energy), np.reshape(forces, (-1, 3)), stress)
         return self._watch.memory_bytes or None, results
+
+    def _ask(self, command: str, count: int) -> NDArray[np.float64]:
+        """Numbers that a command is answered with."""
+        lines = [line for line in self._tell(command) if line != _END]
+        try:
+            numbers = np.array(" ".join(lines).split(), dtype=float)
+        except ValueError:
+            self._fail(f"said {lines!r} to {command}")
+        if len(numbers) != count:
+            self._fail(f"said {lines!r} to {command}: {count} numbers expected")
+        return numbers
 
     def _load(self, whole: str) -> None:
         if self._loaded is not None:
@@ -222,10 +234,6 @@ class _Shell:
 
 def _rows(values: Iterable[Sequence[float]]) -> list[str]:
     return [" ".join(f"{x:.17e}" for x in row) for row in values]
-
-
-def _numbers(lines: Sequence[str]) -> NDArray[np.float64]:
-    return np.array(" ".join(lines).split(), dtype=float)
 
 
 _LAUNCHER = ThreadPoolExecutor(max_workers=1, thread_name_prefix="cp2k-launcher")

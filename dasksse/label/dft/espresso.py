@@ -25,7 +25,7 @@ from dasksse.label.dft.espresso_files import (
     write_input,
 )
 from dasksse.label.dft.program import LOG, run_dft
-from dasksse.label.dft.settings import k_ladder
+from dasksse.label.dft.settings import k_ladder, smearing_ladder
 from dasksse.label.dft.upf import UpfSettings, check_upf, missing_upfs, pseudopotentials
 
 if TYPE_CHECKING:
@@ -176,12 +176,14 @@ def _needs(settings: EspressoSettings, elements: tuple[str, ...]) -> list[str]:
 def _convergence(
     settings: EspressoSettings, cell: NDArray[np.float64]
 ) -> dict[str, Sequence[float | None]]:
+    """Ladders of cut-off, k-points and, where there is one, smearing."""
     cutoffs = {*CUTOFFS_RY, settings.ecutwfc_Ry}
     if settings.ecutrho_Ry is not None:  # pw.x needs four times the cut-off at least
         cutoffs = {cutoff for cutoff in cutoffs if 4.0 * cutoff <= settings.ecutrho_Ry}
     return {
         "ecutwfc_Ry": sorted(cutoffs),
         "kspacing_per_A": k_ladder(cell, settings.kspacing_per_A),
+        **smearing_ladder(settings),
     }
 
 

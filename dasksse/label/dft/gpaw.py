@@ -18,7 +18,13 @@ from dasksse.label.dft.base import AS_ASKED, DftCalculator, Rung
 from dasksse.label.dft.dispersion import missing_dispersion
 from dasksse.label.dft.gpaw_child import LOG
 from dasksse.label.dft.gpaw_client import COMMAND, NAME, ask, close_child
-from dasksse.label.dft.settings import DftSettings, Functional, k_ladder, k_mesh
+from dasksse.label.dft.settings import (
+    DftSettings,
+    Functional,
+    k_ladder,
+    k_mesh,
+    smearing_ladder,
+)
 from dasksse.process import NOT_FOUND, read_log_tail
 from dasksse.units import virial_from_stress
 
@@ -51,7 +57,6 @@ _REFUSED = {
 }
 """Keywords that a template may not set, with the reason or the setting to use."""
 _ECUTS_EV = (300.0, 350.0, 400.0, 500.0, 600.0, 700.0)
-_SMEARINGS_EV = (0.2, 0.1, 0.05, 0.02)
 
 
 class GpawSettings(DftSettings):
@@ -257,10 +262,7 @@ def _convergence(settings: GpawSettings, cell: NDArray[np.float64]) -> dict[str,
         "ecut_eV": sorted({*_ECUTS_EV, settings.ecut_eV}),
         "kspacing_per_A": k_ladder(cell, settings.kspacing_per_A),
     }
-    if settings.smearing_eV > 0.0:
-        widths = {*_SMEARINGS_EV, settings.smearing_eV}
-        ladders["smearing_eV"] = sorted(widths, reverse=True)
-    return ladders
+    return ladders | smearing_ladder(settings)
 
 
 def _seconds(settings: GpawSettings, n_atoms: int) -> float:

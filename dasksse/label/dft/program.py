@@ -44,7 +44,7 @@ class Watch:
 
         Raises
         ------
-        LabelError
+        LabelLimitError
             At the label's time limit.
         OutOfTimeError
             At the worker's walltime.
@@ -100,7 +100,9 @@ def run_dft(
     ProgramMissingError
         The program is not there.
     LabelError
-        It ended with another code than 0, was silent for too long, or took too long.
+        It ended with another code than 0, or was silent for too long.
+    LabelLimitError
+        It took too long.
     OutOfTimeError
         The worker's walltime ended.
     """

@@ -73,6 +73,23 @@ def k_mesh(cell: NDArray[np.float64], spacing_per_A: float | None) -> tuple[int,
     return first, second, third
 
 
+SMEARINGS_EV = (0.2, 0.1, 0.05, 0.02)
+"""Widths of the smearing to choose from [eV], coarse to fine."""
+
+
+def smearing_ladder(settings: DftSettings) -> dict[str, list[float]]:
+    """Widths of the smearing [eV], by its key; nothing where occupations are fixed.
+
+    Parameters
+    ----------
+    settings
+        Checked settings; their width is among those to try.
+    """
+    if settings.smearing_eV == 0.0:
+        return {}
+    return {"smearing_eV": sorted({*SMEARINGS_EV, settings.smearing_eV}, reverse=True)}
+
+
 K_SPACINGS_PER_A = (0.6, 0.5, 0.4, 0.3, 0.26, 0.2, 0.15)
 """Distances of k-points to choose from [1/Å], coarse to fine."""
 

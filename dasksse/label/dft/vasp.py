@@ -17,7 +17,13 @@ from dasksse.label.dft.base import AS_ASKED, DftCalculator, Rung
 from dasksse.label.dft.dispersion import missing_dispersion
 from dasksse.label.dft.element_files import FolderPath
 from dasksse.label.dft.program import LOG, run_dft
-from dasksse.label.dft.settings import DISPERSION, DftSettings, k_ladder, k_mesh
+from dasksse.label.dft.settings import (
+    DISPERSION,
+    DftSettings,
+    k_ladder,
+    k_mesh,
+    smearing_ladder,
+)
 from dasksse.label.dft.vasp_files import (
     IncarValue,
     elements_of,
@@ -71,7 +77,6 @@ _REFUSED = {
 """Keys that a template may not set, with the reason or the setting to use."""
 _OUTPUTS = ("OSZICAR", "OUTCAR", "vasprun.xml")
 _ENCUTS_EV = (400.0, 500.0, 600.0, 700.0, 800.0, 900.0)
-_SMEARINGS_EV = (0.2, 0.1, 0.05, 0.02)
 _PARALLEL = ("NCORE", "NPAR", "KPAR", "NSIM", "LPLANE", "LSCALU", "LSCALAPACK")
 """Keys that leave energies as they are."""
 
@@ -271,10 +276,7 @@ def _convergence(settings: VaspSettings, cell: NDArray[np.float64]) -> dict[str,
         "encut_eV": sorted({*_ENCUTS_EV, settings.encut_eV}),
         "kspacing_per_A": k_ladder(cell, settings.kspacing_per_A),
     }
-    if settings.smearing_eV > 0.0:
-        widths = {*_SMEARINGS_EV, settings.smearing_eV}
-        ladders["smearing_eV"] = sorted(widths, reverse=True)
-    return ladders
+    return ladders | smearing_ladder(settings)
 
 
 def _missing(settings: VaspSettings, elements: tuple[str, ...]) -> list[str]:

@@ -22,6 +22,7 @@ from dasksse.store.folders import FileLock, RunFolder
 from dasksse.store.label_reader import stored_frames
 from dasksse.store.labels import LabelBatch, append_labels
 from dasksse.store.layout import STORE_NAME, open_store, require_group
+from dasksse.store.sealing import drop_consolidated, is_sealed, seal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -160,12 +161,17 @@ def import_labels(
         msg = f"another import writes to {store} ({lock.holder()}); wait for its end"
         raise RunFolderError(msg)
     try:
+        was_sealed = is_sealed(store)
+        drop_consolidated(store)  # it would hide what is added
         intake = _Intake(store, origin)
         for file in find_labels(paths):
             if file.path.resolve() != store.resolve():
                 on_file(file.path)
                 intake.take(file)
-        return intake.finish()
+        report = intake.finish()
+        if was_sealed:
+            seal(store)
+        return report
     finally:
         lock.path.unlink()
         lock.release()

@@ -11,10 +11,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from dasksse.loop.label_inputs import imported_labels
-from dasksse.loop.md_units import diffusion_unit, production_plan
-from dasksse.loop.schemes.exploration import commit, evaluate, explore, valid_runs
+from dasksse.loop.label_inputs import imported_labels, known_labels
+from dasksse.loop.schemes.exploration import evaluate, explore
 from dasksse.loop.schemes.learning import Ensemble, Learning, Round, divide
+from dasksse.loop.schemes.production import produce
 from dasksse.loop.units import (
     LabelSource,
     dataset_unit,
@@ -73,7 +73,7 @@ def _walk(walk: Walk, config: RunConfig, digests: Mapping[str, str]) -> None:
                 break
     _train(walk, config, learning, generation, is_last=True)
     evaluate(walk, config, learning, generation, new=[])
-    _produce(walk, config, learning, generation)
+    produce(walk, config, learning, generation)
     learning.note_labels(walk)
     if walk.plan.ready:
         walk.plan.stage = walk.plan.stage or "evaluation"
@@ -86,7 +86,8 @@ def _prepare(walk: Walk, config: RunConfig, digests: Mapping[str, str]) -> Learn
     imported = imported_labels(digests)
     walk.need([*units.values(), *(source.unit for source in imported)], "structures")
     structures = {name: walk.state.results[unit.key] for name, unit in units.items()}
-    learning = Learning(dict(structures), newest=imported)
+    known = known_labels(walk.state.results)
+    learning = Learning(dict(structures), known, newest=imported)
     names = config.start.systems or (config.systems[0].name,)
     _relax(walk, config, learning, names, units)
     shares = divide(config.start.n_frames, len(names)) if config.start.n_frames else ()
@@ -100,6 +101,7 @@ def _prepare(walk: Walk, config: RunConfig, digests: Mapping[str, str]) -> Learn
             system=name,
             role="start",
             generation=-1,
+            known=learning.known,
         )
     learning.sources += learning.newest
     walk.want([source.unit for source in learning.newest])
@@ -115,7 +117,10 @@ def _relax(
 ) -> None:
     if config.start.relax is None:
         return
-    relaxations = {name: relax_unit(config, name, units[name]) for name in names}
+    imported = [str(source.unit.payload["file"]) for source in learning.newest]
+    relaxations = {
+        name: relax_unit(config, name, units[name], known=imported) for name in names
+    }
     walk.need(list(relaxations.values()), "relaxation")
     for name, unit in relaxations.items():
         result = walk.result(unit)
@@ -152,6 +157,7 @@ def _train(
     """Train the ensemble of a generation; kept as it is when nothing was learned since."""
     members = tuple(_settled(walk, config, learning, generation))
     learning.note_labels(walk)
+    _announce_known(walk, learning, members, generation)
     production = config.production.train_steps if is_last and config.production else 0
     if members == learning.members_of_last and not production and learning.ensemble:
         walk.plan.models[generation] = learning.ensemble.models
@@ -183,6 +189,26 @@ def _train(
     )
     if learning.levels is None:
         learning.levels = _trust_levels(config, learning.ensemble)
+
+
+def _announce_known(
+    walk: Walk, learning: Learning, members: Sequence[str], generation: int
+) -> None:
+    """Say how many labels that are new to the ensemble existed and were not computed."""
+    new = set(members).difference(learning.members_of_last)
+    records = [
+        walk.state.results[source.unit.key]
+        for source in learning.sources
+        if source.role != "imported" and source.unit.key in new
+    ]
+    n_known = sum(int(record.get("n_known", 0)) for record in records)
+    if n_known:
+        n_good = sum(int(record["n_good"]) for record in records)
+        walk.milestone(
+            f"known-{generation:03d}",
+            f"generation {generation}: {n_known} of {n_good} new labels existed already and "
+            "were not computed again",
+        )
 
 
 def _labels_text(data: Mapping[str, Json]) -> str:
@@ -217,37 +243,6 @@ def _trust_levels(config: RunConfig, ensemble: Ensemble) -> tuple[float, float]:
     if trust.mode == "auto":
         return auto_levels(ensemble.training_error_eV_A, trust)
     return trust.low_eV_A, trust.high_eV_A
-
-
-def _produce(walk: Walk, config: RunConfig, learning: Learning, generation: int) -> None:
-    """Production MD with the last ensemble, then diffusion."""
-    production = config.production
-    if production is None:
-        return
-    ensemble, levels = learning.trained
-    is_complete = True
-    for system in production.systems or (config.systems[0].name,):
-        plan = production_plan(
-            config,
-            production,
-            system=system,
-            structure=learning.structures[system],
-            models=ensemble.models,
-            generation=generation,
-        )
-        commit(walk, plan)
-        if not walk.want(plan.units):
-            is_complete = False
-            continue
-        unit = diffusion_unit(config, plan, valid_runs(walk, plan), levels)
-        is_complete = walk.want([unit]) and is_complete
-        result = walk.result(unit)
-        if result is not None:
-            for number, text in enumerate(result["damaged"]):
-                walk.milestone(f"damaged-diffusion-{system}-{number}", text)
-            walk.milestone(f"diffusion-{system}", str(result["text"]))
-    if not is_complete:
-        walk.plan.stage = "production"
 
 
 __all__ = ["plan_dpgen"]

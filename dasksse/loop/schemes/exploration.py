@@ -21,10 +21,12 @@ if TYPE_CHECKING:
 def valid_runs(walk: Walk, plan: MdPlan, used: Collection[str] | None = None) -> dict[int, int]:
     """Frames of each run; one lost to engine crashes, or not among the used ones, has none."""
     counts = {}
-    for run, unit in enumerate(plan.units):
+    for unit in plan.units:
         result = walk.result(unit)
         is_used = result is not None and (used is None or unit.key in used)
-        counts[run] = int(result["n_frames"]) if result is not None and is_used else 0
+        counts[unit.payload["run"]] = (
+            int(result["n_frames"]) if result is not None and is_used else 0
+        )
     return counts
 
 
@@ -33,8 +35,8 @@ def commit(walk: Walk, plan: MdPlan) -> None:
     walk.plan.groups.append(plan.group)
     counts = valid_runs(walk, plan)
     walk.plan.commits[plan.group.path] = {
-        run: (unit.key, counts[run])
-        for run, unit in enumerate(plan.units)
+        unit.payload["run"]: (unit.key, counts[unit.payload["run"]])
+        for unit in plan.units
         if walk.result(unit) is not None
     }
 
@@ -143,6 +145,7 @@ def _wanted_labels(
         system=system,
         role="candidate",
         generation=generation,
+        known=learning.known,
     )
     first = int(selection["n_picks"])
     learning.checks.setdefault(generation, []).extend(
@@ -153,6 +156,7 @@ def _wanted_labels(
             system=system,
             role="check",
             generation=generation,
+            known=learning.known,
         )
     )
     return new
@@ -210,6 +214,7 @@ def _draw_probe(
         system=system,
         role="probe",
         generation=unit.generation,
+        known=learning.known,
     )
     return [int(i) for i in drawn["places"]]
 

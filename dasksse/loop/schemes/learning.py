@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from dasksse.config.schema import ScheduleSection
     from dasksse.loop.units import LabelSource
@@ -81,6 +81,8 @@ class Learning:
     ----------
     structures
         Record of each system's structure, relaxed where asked.
+    known
+        Files of the run that hold the label of a frame, by the frame's content key.
     sources
         Label units to train on, in the order they were asked for.
     probe, checks
@@ -98,6 +100,7 @@ class Learning:
     """
 
     structures: dict[str, Mapping[str, Json]]
+    known: Mapping[str, Sequence[str]] = field(default_factory=dict)
     sources: list[LabelSource] = field(default_factory=list)
     probe: list[LabelSource] = field(default_factory=list)
     checks: dict[int, list[LabelSource]] = field(default_factory=dict)

@@ -129,24 +129,30 @@ def analyse(payload: Mapping[str, Json], context: UnitContext) -> dict[str, Any]
 def _arrhenius(
     points: Sequence[Mapping[str, Any]], runs: Sequence[StoredRun], payload: Mapping[str, Json]
 ) -> dict[str, Any] | None:
-    from dasksse.analyse import fit_arrhenius
+    """Fit of the temperatures with a whole framework; None where there can be none."""
+    from dasksse.analyse.diffusion_points import DiffusionPoint, leave_out, left_out_notes
+    from dasksse.analyse.fitted_points import fit_points
 
     if not points:
         return None
     mobile = runs[0].frames.numbers == atomic_numbers[payload["mobile_species"]]
     density = float(mobile.sum()) / float(np.mean([p["volume_A3"] for p in points]))
-    try:
-        fit = fit_arrhenius(
-            [point["temperature_K"] for point in points],
-            [point["D_m2_s"] for point in points],
-            [point["D_err_m2_s"] for point in points],
-            charge=payload["charge"],
-            carrier_density_A3=density,
-        )
-    except AnalysisError:  # fewer than two temperatures with a D
+    charge = payload["charge"]
+    keys = (
+        "temperature_K",
+        "D_m2_s",
+        "D_err_m2_s",
+        "upper_bound_m2_s",
+        "framework_broken",
+    )
+    measured = leave_out([DiffusionPoint(**{k: point[k] for k in keys}) for point in points])
+    fit = fit_points(
+        measured, squared_charge_density_A3=None if charge is None else charge**2 * density
+    ).fit
+    if fit is None:
         return None
     values: dict[str, Any] = fit.to_json()
-    return values
+    return {**values, "notes": [*left_out_notes(measured), *values["notes"]]}
 
 
 def _text(

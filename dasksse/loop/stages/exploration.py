@@ -13,7 +13,8 @@ from dasksse.store.layout import scalar_names
 from dasksse.store.trajectories import write_run
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 
 PUBLISHED = "published.json"
+END_STATE = "end_state.npz"
+"""What a run is continued from; of a finished unit the only array file."""
 
 
 def run(payload: Mapping[str, Json], context: UnitContext) -> dict[str, Any]:
@@ -29,16 +32,25 @@ def run(payload: Mapping[str, Json], context: UnitContext) -> dict[str, Any]:
     The segments are dropped only when the record of the published run is on disk, so a crash at
     any moment costs at most one segment.
     """
+    return publish_once(context, lambda: run_and_publish(payload, context))
+
+
+def publish_once(context: UnitContext, publish: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Record of a published run; once it is on disk, the files of segments are dropped."""
     published = context.workdir / PUBLISHED
     if not published.exists():
-        write_json(published, _run_and_publish(payload, context))
-    for segment in context.workdir.glob("*.npz"):
-        segment.unlink()
+        write_json(published, publish())
+    for path in context.workdir.glob("*.npz"):
+        if path.name != END_STATE:
+            path.unlink()
     record: dict[str, Any] = read_json(published)
     return record
 
 
-def _run_and_publish(payload: Mapping[str, Json], context: UnitContext) -> dict[str, Any]:
+def run_and_publish(
+    payload: Mapping[str, Json], context: UnitContext, *, end_state: Path | None = None
+) -> dict[str, Any]:
+    """Run MD, from its start or from the end of another run, and write it to the store."""
     from dasksse.explore import MdSpec, read_md, run_md
 
     models = [str(context.run_dir / path) for path in payload["spec"]["models"]]
@@ -51,6 +63,7 @@ def _run_and_publish(payload: Mapping[str, Json], context: UnitContext) -> dict[
         workplace=context.workplace,
         reproducible=context.reproducible,
         on_progress=context.progress,
+        end_state=end_state,
     )
     frames = read_md(context.workdir)
     scalars = _scalars(payload, start, frames)
@@ -65,6 +78,7 @@ def _run_and_publish(payload: Mapping[str, Json], context: UnitContext) -> dict[
             "cell": frames.cells,
             "scalars": np.stack([scalars[name] for name in names], axis=1),
         },
+        continued_key=payload["continues"]["key"] if "continues" in payload else "",
     )
     intact = scalars["framework_intact"]
     return {

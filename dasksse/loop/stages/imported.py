@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dasksse.loop.stages.structures import LABELS_FILE
+from dasksse.loop.stages.structures import LABELS_FILE, labels_record
 from dasksse.records import Json, Labels, UnitContext
 
 if TYPE_CHECKING:
@@ -20,10 +20,4 @@ def take(payload: Mapping[str, Json], context: UnitContext) -> dict[str, Any]:
     unknown = np.full(len(labels), np.nan)  # what they took elsewhere is no cost of this run
     labels = replace(labels, seconds=unknown, memory_bytes=unknown)
     labels.save(context.workdir / LABELS_FILE)
-    return {
-        "n": len(labels),
-        "n_good": int(labels.is_good.sum()),
-        "source": labels.source,
-        "functional": labels.functional,
-        "is_surrogate": labels.is_surrogate,
-    }
+    return labels_record(labels, context)

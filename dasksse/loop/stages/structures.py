@@ -13,7 +13,7 @@ from dasksse.records import Frames, Json, Labels, UnitContext
 from dasksse.store.folders import RunFolder
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from ase import Atoms
 
@@ -26,6 +26,21 @@ def relative_final(context: UnitContext, name: str) -> str:
     """Path that a file of this unit will have once the unit is done, from the run folder."""
     final = context.workdir.with_suffix("")
     return str((final / name).relative_to(context.run_dir))
+
+
+def labels_record(labels: Labels, context: UnitContext) -> dict[str, Any]:
+    """What the record of a unit says of its labels: how many, whose, and of which frames."""
+    keys, is_good = labels.frames.content_keys(), labels.is_good
+    return {
+        "n": len(labels),
+        "n_good": int(is_good.sum()),
+        "n_known": int((is_good & np.isnan(labels.seconds)).sum()),
+        "source": labels.source,
+        "functional": labels.functional,
+        "is_surrogate": labels.is_surrogate,
+        "labels_file": relative_final(context, LABELS_FILE),
+        "labelled": [key for key, good in zip(keys, is_good, strict=True) if good],
+    }
 
 
 def _frames(atoms: Atoms) -> Frames:
@@ -71,14 +86,17 @@ def build(payload: Mapping[str, Json], context: UnitContext) -> dict[str, Any]:
 
 def relax(payload: Mapping[str, Json], context: UnitContext) -> dict[str, Any]:
     """Relax a crystal; every step is a label."""
-    from dasksse.label import load_calculator
+    from dasksse.label import KnownLabels, load_calculator
     from dasksse.label import relax as relax_atoms
     from dasksse.loop.stages.places import place_of
 
     folder = RunFolder(context.run_dir)
     section = RelaxSection.model_validate(payload["relax"])
     atoms = read_atoms(folder.unit("structure", payload["structure"]) / SYSTEM_FILE)
-    calculator = load_calculator(RegistrySection.model_validate(payload["label"]["calculator"]))
+    calculator = KnownLabels(
+        load_calculator(RegistrySection.model_validate(payload["label"]["calculator"])),
+        _labels_of(atoms, payload["known"], context),
+    )
     relaxed = relax_atoms(
         atoms,
         calculator,
@@ -92,17 +110,19 @@ def relax(payload: Mapping[str, Json], context: UnitContext) -> dict[str, Any]:
     labels.save(context.workdir / LABELS_FILE)
     _frames(relaxed.atoms).save(context.workdir / SYSTEM_FILE)
     return {
+        **labels_record(labels, context),
         "file": relative_final(context, SYSTEM_FILE),
         "system": payload["system"],
-        "n": len(labels),
-        "n_good": int(labels.is_good.sum()),
         "converged": bool(relaxed.converged),
         "steps": int(relaxed.steps),
         "max_force_eV_A": float(np.abs(relaxed.labels.forces[-1]).max()),
-        "source": labels.source,
-        "functional": labels.functional,
-        "is_surrogate": labels.is_surrogate,
     }
+
+
+def _labels_of(atoms: Atoms, files: Sequence[str], context: UnitContext) -> list[Labels]:
+    """Labels in files of the run that are of the same atoms in the same order."""
+    found = [Labels.load(context.run_dir / file) for file in files]
+    return [labels for labels in found if np.array_equal(labels.frames.numbers, atoms.numbers)]
 
 
 def _without_large_forces(labels: Labels, max_force_eV_A: float) -> Labels:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from dasksse.errors import LabelError, ScfError
+from dasksse.errors import LabelError, LabelLimitError, ScfError
 from dasksse.label import REFUSALS, LabelLimits, label_frames, reason_kind
 from dasksse.label.reasons import OTHER
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     [
         (ScfError("CP2K", 1, "/x", "not self-consistent, tried as-asked"), "SCF not converged"),
         (LabelError("CP2K", 1, "/x", "longer than 60 s"), "time limit"),
+        (LabelLimitError("CP2K", 1, 400 * "/x", "longer than 60 s"), "time limit"),
         (LabelError("CP2K", 1, "/x", "one label took longer than 1e+04 s"), "time limit"),
         (LabelError("VASP", -9, "/x", "last line\n(stopped: silent for 900 s)"), "hung"),
         (LabelError("CP2K", 139, "/x", "this took longer than a coffee"), OTHER),

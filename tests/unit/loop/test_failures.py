@@ -34,10 +34,13 @@ def test_a_crash_is_retried_as_often_as_configured_and_then_given_up(tmp_path: P
     assert failures.count(UNIT.key) == 3
 
 
-def test_self_consistency_that_no_fallback_reached_is_not_tried_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize("failure_class", ["scf", "limit"])
+def test_a_label_without_convergence_or_at_its_limit_is_not_tried_again(
+    tmp_path: Path, failure_class: FailureClass
+) -> None:
     failures = Failures(RunFolder(tmp_path), StopSection(retries=2))
 
-    assert failures.judge(failed("scf")) == GiveUp("boom")
+    assert failures.judge(failed(failure_class)) == GiveUp("boom")
 
 
 def test_a_new_driver_goes_on_counting_crashes(tmp_path: Path) -> None:

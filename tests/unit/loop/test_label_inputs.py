@@ -16,9 +16,10 @@ from dasksse.config.schema import RunConfig
 from dasksse.engine.serial_runner import SerialRunner
 from dasksse.errors import ConfigError, RunFolderError
 from dasksse.label import load_calculator
-from dasksse.loop.label_inputs import check_label_stores, imported_labels
+from dasksse.loop.label_inputs import check_label_stores, imported_labels, known_labels
 from dasksse.loop.prepare import digests_in, open_run_folder
 from dasksse.loop.schemes import plan_dpgen
+from dasksse.loop.units import label_sources
 from dasksse.records import Frames, Labels
 from dasksse.store.folders import RunFolder
 from dasksse.store.label_reader import read_stored_labels
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from dasksse.loop.walk import Plan, RunState
+    from dasksse.records import Unit
 
 TOY = Path(__file__).parents[3] / "configs" / "toy.yaml"
 TOY_SOURCE = "toy screened-Coulomb model"
@@ -299,6 +301,69 @@ def test_other_labels_make_other_units() -> None:
 
     assert first[0].unit.key != second[0].unit.key
     assert imported_labels(DIGESTS) == []
+
+
+def test_a_batch_is_told_where_labels_of_its_frames_are_and_keeps_its_key() -> None:
+    config = toy(label__batch_size=2)
+    drawn = {"file": "frames.npz", "frame_keys": ["a", "b", "c", "d"]}
+    results = {
+        "1": {"labelled": ["b", "x"], "labels_file": "work/imported/1/labels.npz"},
+        "2": {"labelled": ["a", "b"], "labels_file": "work/label/2/labels.npz"},
+        "3": {"text": "no labels"},
+    }
+
+    def units(known: Mapping[str, list[str]]) -> list[Unit]:
+        sources = label_sources(
+            config,
+            drawn=drawn,
+            indices=range(4),
+            system="salt",
+            role="start",
+            generation=-1,
+            known=known,
+        )
+        return [source.unit for source in sources]
+
+    told = units(known_labels(results))
+
+    assert [unit.payload["known"] for unit in told] == [
+        ["work/imported/1/labels.npz", "work/label/2/labels.npz"],
+        [],
+    ]
+    assert [unit.key for unit in told] == [unit.key for unit in units({})]
+
+
+def test_frames_labelled_before_are_known_to_later_batches_of_the_run() -> None:
+    pretender = Pretender(toy(), accurate=[0.2])
+    pretender.until("label")
+    [first, *_] = pretender.plan().ready
+    pretender.finish(first)
+    frame_key = pretender.kinds("start")[0].key + "0"
+    pretender.results[first.key] |= {
+        "labelled": [frame_key],
+        "labels_file": f"work/label/{first.key}/labels.npz",
+    }
+    record = pretender.results[pretender.kinds("start")[0].key]
+    record["frame_keys"] = [
+        *record["frame_keys"][:-1],
+        frame_key,
+    ]  # the last is the first again
+
+    told = [unit.payload["known"] for unit in pretender.plan().ready]
+
+    assert [files for files in told if files] == [[f"work/label/{first.key}/labels.npz"]]
+
+
+def test_a_relaxation_is_told_of_imported_labels_and_keeps_its_key() -> None:
+    relax = {"max_steps": 5, "max_force_eV_A": 0.05, "cell": False}
+    plain = Pretender(toy(start__relax=relax), accurate=[0.2])
+    told = Pretender(with_stores(relax=relax), accurate=[0.2], digests=DIGESTS | IMPORTED)
+
+    [first], [second] = plain.until("relax").ready, told.until("relax").ready
+
+    assert first.key == second.key
+    assert first.payload["known"] == []
+    assert second.payload["known"] == [f"{name}.npz" for name in IMPORTED]
 
 
 def test_a_run_takes_the_labels_into_its_store_and_its_training_set(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar
@@ -13,9 +14,13 @@ from ase.calculators.calculator import CalculationFailed, FileIOCalculator
 from ase.calculators.genericfileio import CalculatorTemplate, GenericFileIOCalculator
 
 from dasksse import label as labelling
-from dasksse.errors import LabelError, OutOfTimeError, ScfError
+from dasksse.errors import LabelError, LabelLimitError, OutOfTimeError, ScfError
+from dasksse.label import AseCalculator
+from dasksse.loop.execute import classify_failure
+from dasksse.loop.stages.frame_deaths import MOST_ALONE
 from dasksse.loop.stages.labels import label
 from dasksse.records import Frames, Labels, UnitContext, Workplace, work
+from dasksse.store.folders import write_json
 
 N_FRAMES = 4
 PAYLOAD = {
@@ -25,6 +30,7 @@ PAYLOAD = {
     "virial": True,
     "max_force_eV_A": 50.0,
     "max_net_force_eV_A": 0.01,
+    "known": [],
 }
 
 
@@ -52,6 +58,13 @@ class Counted:
         self.fails_at = fails_at
         self.real = labelling.label_frames
 
+    def counting(self, method: Any) -> Any:
+        def counted(*arguments: Any, **options: Any) -> Any:
+            self.n += 1
+            return method(*arguments, **options)
+
+        return counted
+
     def __call__(self, *arguments: Any, **options: Any) -> Labels:
         self.n += 1
         if self.n == self.fails_at:
@@ -71,8 +84,8 @@ def test_a_batch_labelled_in_two_attempts_is_that_of_one(
     record = label(PAYLOAD, context(run_dir, "broken"))
 
     assert count.n == N_FRAMES + 1
-    timing = {"seconds_per_frame": 0.0}
-    assert record | timing == calm | timing
+    apart = {"seconds_per_frame": 0.0, "labels_file": ""}
+    assert record | apart == calm | apart
     left, right = (Labels.load(run_dir / name / "labels.npz") for name in ("calm", "broken"))
     np.testing.assert_array_equal(left.forces, right.forces)
     np.testing.assert_array_equal(left.virials, right.virials)
@@ -123,6 +136,69 @@ def test_frames_that_are_not_converged_are_no_crash(run_dir: Path) -> None:
 
     with pytest.raises(ScfError, match="net force of"):
         label(strict, context(run_dir, "strict"))
+
+
+def test_frames_that_died_with_their_workers_too_often_are_given_up_and_nothing_else(
+    run_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    count = Counted()
+    monkeypatch.setattr(labelling, "label_frames", count)
+    unit = context(run_dir, "unit")
+    (unit.workdir / "deaths-00002.json").write_text(json.dumps({"alone": MOST_ALONE}))
+    log = unit.workdir / "frame-00002" / "as-asked" / "output.log"
+    log.parent.mkdir(parents=True)
+    log.write_text("step 1\nallocating 2 TB\n")
+
+    record = label(PAYLOAD, unit)
+
+    assert (record["n_good"], count.n) == (N_FRAMES - 1, N_FRAMES - 1)
+    (reason,) = record["reasons"]
+    assert reason.startswith("its worker died 4 times while it was computed: out of memory, or")
+    assert reason.endswith("The end of as-asked/output.log: step 1\nallocating 2 TB")
+    assert log.exists()
+
+
+def test_a_batch_that_only_kills_workers_is_given_up_and_can_be_released(
+    run_dir: Path,
+) -> None:
+    unit = context(run_dir, "unit")
+    one = {**PAYLOAD, "indices": [2]}
+    (unit.workdir / "deaths-00000.json").write_text(json.dumps({"alone": MOST_ALONE}))
+
+    with pytest.raises(LabelLimitError, match="its worker died 4 times") as caught:
+        label(one, unit)
+
+    assert classify_failure(caught.value) == "limit"
+    assert label(one, unit)["n_good"] == 1  # `dasksse retry` gives the folder back as it is
+
+
+def test_labels_that_exist_are_taken_and_only_the_others_computed(
+    run_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = label({**PAYLOAD, "indices": [4, 2]}, context(run_dir, "before"))
+    count = Counted()
+    monkeypatch.setattr(
+        AseCalculator, "single_point", count.counting(AseCalculator.single_point)
+    )
+
+    record = label({**PAYLOAD, "known": [before["labels_file"]]}, context(run_dir, "after"))
+
+    assert count.n == N_FRAMES - 2
+    assert (record["n_good"], record["n_known"]) == (N_FRAMES, 2)
+    old, new = (Labels.load(run_dir / name / "labels.npz") for name in ("before", "after"))
+    np.testing.assert_array_equal(old.forces, new.forces[[3, 1]])
+    np.testing.assert_array_equal(old.virials, new.virials[[3, 1]])
+    assert np.isnan(new.seconds).tolist() == [False, True, False, True]  # they took none here
+    assert record["seconds_per_frame"] == np.nanmean(new.seconds)
+
+
+def test_a_batch_of_labels_that_exist_has_a_record_that_can_be_written(run_dir: Path) -> None:
+    before = label(PAYLOAD, context(run_dir, "before"))
+
+    record = label({**PAYLOAD, "known": [before["labels_file"]]}, context(run_dir, "after"))
+
+    assert record["n_known"] == N_FRAMES
+    write_json(run_dir / "record.json", record)
 
 
 def test_a_record_says_how_many_cores_a_label_had(run_dir: Path) -> None:

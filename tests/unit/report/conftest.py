@@ -196,12 +196,12 @@ def make_report() -> RunReport:
         "LGPS-2x2x2": {
             "Ea_eV": 0.2214, "Ea_err_eV": 0.012, "D0_m2_s": 2.45e-8, "at_K": 300.0,
             "D_m2_s": 4.68e-12, "D_low_m2_s": 2.6e-12, "D_high_m2_s": 8.4e-12,
-            "sigma_mS_cm": 5.9, "chi2_reduced": 0.9, "one_line_ok": True,
+            "sigma_mS_cm": 5.9, "chi2_reduced": 0.9, "one_line_ok": True, "pivot_K": 760.0,
         },
         "LSnPS": {
             "Ea_eV": 0.268, "Ea_err_eV": 0.031, "D0_m2_s": 2.3e-8, "at_K": 300.0,
             "D_m2_s": 7.2e-13, "D_low_m2_s": 2.1e-13, "D_high_m2_s": 2.5e-12,
-            "sigma_mS_cm": 0.9, "chi2_reduced": 1.4, "one_line_ok": True,
+            "sigma_mS_cm": 0.9, "chi2_reduced": 1.4, "one_line_ok": True, "pivot_K": 750.0,
         },
     }  # fmt: skip
     failure = FailureRow(

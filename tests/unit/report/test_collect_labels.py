@@ -11,7 +11,7 @@ import pytest
 from dasksse.config.schema import RegistrySection
 from dasksse.label import label_costs
 from dasksse.records import Frames, Labels
-from dasksse.report.collect_labels import label_rows
+from dasksse.report.collect_labels import label_notes, label_rows
 from dasksse.store.folders import RunFolder
 from dasksse.store.labels import LabelBatch, append_labels, mark_rejected
 
@@ -111,6 +111,31 @@ def test_what_a_filter_keeps_out_of_training_is_refused_by_its_rule(tmp_path: Pa
 
     assert (row.n_good, row.n_refused, row.n_failed) == (2, 1, 0)
     assert row.why == {"filter min_distance_A": 1}
+
+
+def run_with_training_sets(*notes_by_generation: list[str]) -> Any:
+    rows = [
+        SimpleNamespace(generation=generation, result={"n_train": 9, "notes": notes})
+        for generation, notes in enumerate(notes_by_generation)
+    ]
+    return SimpleNamespace(done=lambda kind: rows[::-1] if kind == "dataset" else [])
+
+
+def test_notes_are_those_of_the_newest_training_set_each_on_one_line() -> None:
+    listed = "mixed as they are:\n  3 frames of salt: CP2K\n  9 frames of salt: VASP"
+    run = run_with_training_sets(["old"], ["framework did nothing for salt", listed])
+
+    assert label_notes(run) == [
+        "framework did nothing for salt",
+        "mixed as they are: 3 frames of salt: CP2K; 9 frames of salt: VASP",
+    ]
+
+
+def test_a_run_without_a_training_set_or_of_an_older_version_has_no_notes() -> None:
+    old = SimpleNamespace(generation=0, result={"n_train": 9})
+
+    assert label_notes(run_with_training_sets()) == []
+    assert label_notes(SimpleNamespace(done=lambda _: [old])) == []
 
 
 def test_a_run_without_labels_has_no_row(tmp_path: Path) -> None:

@@ -239,6 +239,7 @@ def test_the_band_is_that_of_weighted_least_squares(full_report: RunReport) -> N
     D = np.array([row.diffusion["D_m2_s"] for row in rows])
     error = np.array([row.diffusion["D_err_m2_s"] for row in rows]) / D
     at = np.array([1 / 300.0, 1 / 450.0, 1 / 800.0, 1 / 1200.0])
+    x_mean = np.average(x, weights=error**-2)
     line, half_width = _weighted_fit_interval(x, np.log(D), error, at)
     slope = (line[0] - line[-1]) / (at[0] - at[-1])
     fit = {
@@ -246,22 +247,38 @@ def test_the_band_is_that_of_weighted_least_squares(full_report: RunReport) -> N
         "D0_m2_s": np.exp(line[0] - slope * at[0]),
         "at_K": 300.0,
         "D_m2_s": np.exp(line[0]),
-        "D_low_m2_s": np.exp(line[0] - 1.96 * half_width[0]),
-        "D_high_m2_s": np.exp(line[0] + 1.96 * half_width[0]),
+        "D_low_m2_s": np.exp(line[0] - half_width[0]),
+        "D_high_m2_s": np.exp(line[0] + half_width[0]),
+        "Ea_err_eV": BOLTZMANN_EV_K / np.sqrt(np.sum((x - x_mean) ** 2 / error**2)),
+        "pivot_K": 1 / x_mean,
     }
 
-    band = fit_band(at, fit=fit, points=rows)
+    band = fit_band(at, fit=fit)
 
     assert band is not None
-    np.testing.assert_allclose(np.log(band[0]), line - 1.96 * half_width, rtol=1e-9)
-    np.testing.assert_allclose(np.log(band[1]), line + 1.96 * half_width, rtol=1e-9)
+    np.testing.assert_allclose(np.log(band[0]), line - half_width, rtol=1e-9)
+    np.testing.assert_allclose(np.log(band[1]), line + half_width, rtol=1e-9)
 
 
 def test_a_fit_without_interval_has_no_band(full_report: RunReport) -> None:
     fit = {**(full_report.arrhenius["LSnPS"] or {}), "D_low_m2_s": None}
-    rows = [row for row in full_report.production if row.system == "LSnPS"]
 
-    assert fit_band(np.array([0.002]), fit=fit, points=rows) is None
+    assert fit_band(np.array([0.002]), fit=fit) is None
+
+
+def test_production_with_a_broken_framework_is_drawn_hollow(full_report: RunReport) -> None:
+    rows = [
+        replace(row, framework_broken=0.3) if row.temperature_K == 1000.0 else row
+        for row in full_report.production
+        if row.system == "LSnPS"
+    ]
+
+    axes = figures.arrhenius(
+        production=rows, fits=full_report.arrhenius, mobile_species="Li"
+    ).axes[0]
+
+    points = [line for line in axes.lines if line.get_markersize() == 6]
+    assert [line.get_markerfacecolor() == "white" for line in points] == [False, False, True]
 
 
 def test_one_generation_alone_can_be_drawn(full_report: RunReport) -> None:

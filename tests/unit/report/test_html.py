@@ -236,3 +236,15 @@ def test_dask_s_own_report_is_linked_when_a_session_left_one(
     (tmp_path / PERFORMANCE).write_text("<html></html>")
 
     assert f'href="{PERFORMANCE}"' in write_report(new_report, tmp_path).read_text()
+
+
+def test_notes_on_labels_are_a_list_below_the_table_of_labels(full_report: RunReport) -> None:
+    notes = ("energies of VASP were shifted by Li <+0.1> eV", "bond_change did nothing")
+
+    page = render_page(replace(full_report, label_notes=notes))
+
+    section = page[page.index('<section id="labels">') : page.index('<section id="learning">')]
+    assert "<li>energies of VASP were shifted by Li &lt;+0.1&gt; eV</li>" in section
+    assert "<li>bond_change did nothing</li>" in section
+    _parsed(page)
+    assert "newest training set" not in render_page(full_report)

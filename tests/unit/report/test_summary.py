@@ -41,6 +41,12 @@ def test_the_summary_holds_labels_with_reasons(full_report: RunReport) -> None:
     assert row["memory_bytes"] is None
 
 
+def test_the_summary_holds_all_notes_on_labels(full_report: RunReport) -> None:
+    notes = [f"note {i}" for i in range(20)]
+
+    assert summarise(replace(full_report, label_notes=tuple(notes)))["label_notes"] == notes
+
+
 def test_drawn_arrays_stay_out_of_the_summary(full_report: RunReport) -> None:
     summary = summarise(full_report)
 

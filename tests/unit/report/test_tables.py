@@ -60,6 +60,19 @@ def test_labels_are_counted_by_what_became_of_them_and_timed(full_report: RunRep
     }
 
 
+def test_of_many_notes_on_labels_the_first_are_shown(full_report: RunReport) -> None:
+    notes = tuple(f"min_distance_A did nothing for system {i}" for i in range(11))
+    noted = replace(full_report, label_notes=notes)
+
+    printed = _printed(noted)
+
+    assert "Labels of the newest training set" in printed
+    assert "min_distance_A did nothing for system 7" in printed
+    assert "system 8" not in printed
+    assert "and 3 more, see label_notes in summary.json" in printed
+    assert "Labels of the newest training set" not in _printed(full_report)
+
+
 def test_a_subdiffusive_run_shows_its_bound_and_no_conductivity(full_report: RunReport) -> None:
     row = tables.production_rows(full_report)[0]
 

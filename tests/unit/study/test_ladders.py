@@ -98,6 +98,29 @@ def test_a_calculator_without_ladders_names_those_with_some() -> None:
         choose_ladders(RegistrySection(kind="emt"), {}, CELL)
 
 
+@pytest.mark.parametrize("kind", ["abacus", "cp2k", "espresso", "gpaw", "vasp"])
+def test_the_width_of_a_smearing_is_tried_where_there_is_one(kind: str) -> None:
+    smeared = RegistrySection(kind=kind, settings={"smearing_eV": 0.03})
+    fixed = RegistrySection(kind=kind)
+
+    found = choose_ladders(resolved_calculator(smeared), {"smearing_eV": []}, CELL)
+
+    assert found == {"smearing_eV": [0.2, 0.1, 0.05, 0.03, 0.02]}
+    assert "smearing_eV" in choose_ladders(resolved_calculator(smeared), {}, CELL)
+    assert "smearing_eV" not in choose_ladders(resolved_calculator(fixed), {}, CELL)
+
+
+@pytest.mark.parametrize("kind", ["abacus", "cp2k", "espresso", "gpaw", "vasp"])
+def test_fixed_occupations_are_the_end_of_a_ladder_of_widths_that_is_asked_for(
+    kind: str,
+) -> None:
+    vary = {"smearing_eV": [0.1, 0.05]}
+
+    found = choose_ladders(resolved_calculator(RegistrySection(kind=kind)), vary, CELL)
+
+    assert found == {"smearing_eV": [0.1, 0.05, 0.0]}
+
+
 def test_settings_inside_a_mapping_are_named_with_dots() -> None:
     factory = "ase.calculators.lj.LennardJones"
     section = resolved_calculator(

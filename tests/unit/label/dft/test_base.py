@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from ase.build import bulk
 
-from dasksse.errors import LabelError, OutOfTimeError, ScfError
+from dasksse.errors import LabelError, LabelLimitError, OutOfTimeError, ScfError
 from dasksse.label.contract import Answer, Place
 from dasksse.label.dft import base
 from dasksse.label.dft.base import AS_ASKED, DftCalculator, Rung, out_of_time
@@ -187,10 +187,23 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 def test_the_time_limit_counts_all_rungs_together(tmp_path: Path, clock: Clock) -> None:
     calculator = engine(clock.without_success, gives, time_limit_s=30.0)
 
-    with pytest.raises(LabelError, match=r"took longer than 30 s; residual"):
+    with pytest.raises(LabelLimitError, match=r"longer than 30 s, its time_limit_s; residual"):
         calculator.single_point(CRYSTAL, Place(tmp_path))
 
     assert [call.job.time_limit_s for call in calculator.script.calls] == [30.0]
+
+
+def test_what_an_engine_says_when_it_is_ended_at_the_limit_hides_no_limit(
+    tmp_path: Path, clock: Clock
+) -> None:
+    def is_ended(call: Call) -> Answer:
+        clock.now_s += 40.0
+        raise LabelError("scripted", -15, str(call.job.folder), "received signal 15")
+
+    calculator = engine(is_ended, gives, time_limit_s=30.0)
+
+    with pytest.raises(LabelLimitError, match="longer than 30 s, its time_limit_s"):
+        calculator.single_point(CRYSTAL, Place(tmp_path))
 
 
 def test_a_later_rung_has_the_time_that_is_left(tmp_path: Path, clock: Clock) -> None:
@@ -211,7 +224,8 @@ def test_the_walltime_of_the_worker_limits_a_label_too(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("stop_in_s", "error"), [(-1.0, OutOfTimeError), (1000.0, LabelError), (None, LabelError)]
+    ("stop_in_s", "error"),
+    [(-1.0, OutOfTimeError), (1000.0, LabelLimitError), (None, LabelLimitError)],
 )
 def test_a_label_ended_by_the_walltime_goes_on_elsewhere_and_a_slow_one_fails(
     tmp_path: Path, stop_in_s: float | None, error: type[Exception]

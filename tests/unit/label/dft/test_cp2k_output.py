@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from ase.units import Bohr, Hartree
 
-from dasksse.errors import LabelError, ScfError
+from dasksse.errors import ConfigError, LabelError, ScfError
 from dasksse.label.dft.cp2k_output import (
     AtomicUnits,
     check_converged,
+    check_ranks,
     explain,
     read_output,
     scf_steps,
@@ -175,3 +176,13 @@ def test_message_in_the_box_is_told_without_its_figure() -> None:
 
 def test_last_lines_are_told_where_there_is_no_box() -> None:
     assert explain("first\n\nlast\n") == "first\nlast"
+
+
+def test_copies_that_run_alone_are_told_from_ranks_that_work_together() -> None:
+    line = " GLOBAL| Total number of message passing processes                       {}\n"
+
+    check_ranks(line.format(2), ("mpirun", "-np", "2"))
+    check_ranks(line.format(1), ())
+    check_ranks("died before it said so", ("mpirun", "-np", "2"))
+    with pytest.raises(ConfigError, match="'mpirun -np 2' starts 2 copies of CP2K"):
+        check_ranks(line.format(1), ("mpirun", "-np", "2"))

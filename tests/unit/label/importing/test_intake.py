@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING
 import ase
 import numpy as np
 import pytest
+import xarray
 from ase.io import write
 
 from dasksse.errors import ConfigError, RunFolderError
@@ -16,6 +18,8 @@ from dasksse.label.importing.intake import FLUSH_FRAMES
 from dasksse.store.folders import FileLock
 from dasksse.store.label_reader import read_stored_labels
 from dasksse.store.layout import open_store
+from tests.support.stores import random_run
+from tests.support.stores import write as write_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -249,3 +253,17 @@ def test_two_imports_do_not_write_one_store(
 
     with pytest.raises(RunFolderError, match="another import writes"):
         import_labels([tmp_path], tmp_path / "a.zarr", replace(EMT))
+
+
+def test_labels_added_to_a_store_with_trajectories_are_seen_by_plain_xarray(
+    make_frames: Frames, tmp_path: Path
+) -> None:
+    write(tmp_path / "emt.extxyz", make_frames(3))
+    write_run(tmp_path / "all.zarr", random_run(4))
+
+    import_labels([tmp_path / "emt.extxyz"], tmp_path / "all.zarr", EMT)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        tree = xarray.open_datatree(tmp_path / "all.zarr", engine="zarr")
+    assert {"/labels/AuCu3", "/production/salt"} <= set(tree.groups)

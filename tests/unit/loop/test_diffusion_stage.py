@@ -1,0 +1,54 @@
+"""The Arrhenius fit of a run: bounds enter, broken temperatures do not, and both are said."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dasksse.loop.stages.diffusion import _arrhenius
+from dasksse.units import BOLTZMANN_EV_K
+
+RUNS: Any = [SimpleNamespace(frames=SimpleNamespace(numbers=np.array([3, 3, 16])))]
+PAYLOAD = {"mobile_species": "Li", "charge": 1.0}
+
+
+def point(temperature_K: float, **changes: Any) -> dict[str, Any]:
+    D = 3e-8 * float(np.exp(-0.25 / (BOLTZMANN_EV_K * temperature_K)))
+    return {
+        "temperature_K": temperature_K,
+        "D_m2_s": D,
+        "D_err_m2_s": 0.1 * D,
+        "upper_bound_m2_s": None,
+        "framework_broken": 0.0,
+        "volume_A3": 100.0,
+        **changes,
+    }
+
+
+def test_bounds_take_part_and_broken_temperatures_are_left_out_and_said() -> None:
+    bound = {"D_m2_s": None, "D_err_m2_s": None, "upper_bound_m2_s": 1e-10}
+    points = [point(400.0, **bound), *(point(T) for T in (600.0, 800.0, 1000.0))]
+    points.append(point(1500.0, D_m2_s=1e-7, framework_broken=0.3))
+
+    fit = _arrhenius(points, RUNS, PAYLOAD)
+
+    assert fit is not None
+    assert (fit["n_points"], fit["n_bounds"]) == (3, 1)
+    assert fit["Ea_eV"] == pytest.approx(0.25, abs=1e-4)
+    assert fit["sigma_mS_cm"] > 0.0
+    assert fit["notes"][0] == "1500 K left out: framework broken in 30 % of frames"
+
+
+def test_too_few_temperatures_give_no_fit() -> None:
+    assert _arrhenius([point(600.0)], RUNS, PAYLOAD) is None
+    assert _arrhenius([], RUNS, PAYLOAD) is None
+
+
+def test_without_a_charge_there_is_no_conductivity() -> None:
+    fit = _arrhenius([point(600.0), point(800.0)], RUNS, {**PAYLOAD, "charge": None})
+
+    assert fit is not None
+    assert fit["sigma_mS_cm"] is None
