@@ -19,6 +19,7 @@ from dasksse.errors import (
     ProgramMissingError,
     RunFolderError,
     StructureError,
+    TrajectoryError,
 )
 from dasksse.store.folders import DISK_FULL
 
@@ -31,7 +32,13 @@ EXIT_BAD_INPUT = 2
 EXIT_BUDGET = 3
 EXIT_INTERRUPTED = 130
 
-_BAD_INPUT = (ConfigError, StructureError, RunFolderError, ProgramMissingError)
+_BAD_INPUT = (
+    ConfigError,
+    StructureError,
+    TrajectoryError,
+    RunFolderError,
+    ProgramMissingError,
+)
 
 
 def _add_run(parser: argparse.ArgumentParser) -> None:
@@ -81,6 +88,12 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", type=Path, help="write the numbers to this file")
 
 
+def _add_import(parser: argparse.ArgumentParser) -> None:
+    from dasksse.cli.import_command import add_arguments
+
+    add_arguments(parser)
+
+
 def _add_import_labels(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="files or folders")
     parser.add_argument("--store", required=True, type=Path, help="store to add to, *.zarr")
@@ -95,6 +108,66 @@ def _add_import_labels(parser: argparse.ArgumentParser) -> None:
         "--surrogate", action="store_true", help="a model of DFT gave them, not DFT itself"
     )
     parser.add_argument("--json", type=Path, help="write what became of each file to this file")
+
+
+def _add_verify(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("store", type=Path, help="store (*.zarr) or run folder")
+    parser.add_argument("--json", type=Path, help="write the state of each run to this file")
+
+
+def _add_diffusion(parser: argparse.ArgumentParser) -> None:
+    from dasksse.cli.diffusion_command import add_arguments
+
+    add_arguments(parser)
+
+
+def _add_arrhenius(parser: argparse.ArgumentParser) -> None:
+    from dasksse.cli.arrhenius_command import add_arguments
+
+    add_arguments(parser)
+
+
+def _add_rdf(parser: argparse.ArgumentParser) -> None:
+    _add_stored_runs(parser)
+    parser.add_argument("--pairs", help="such as Li-Li,Li-S,total; all when absent")
+    parser.add_argument(
+        "--r-max-A", type=float, help="longest distance; 8 Å or what the cell allows"
+    )
+    parser.add_argument("--bin-A", type=float, default=0.05, help="width of a bin")
+    parser.add_argument(
+        "--every", type=int, metavar="N", help="one of N frames; at most about 2000 when absent"
+    )
+    parser.add_argument("--json", type=Path, help="write the numbers to this file")
+    parser.add_argument("--plot", type=Path, help="draw g(r) into this file, *.png or *.svg")
+
+
+def _add_density(parser: argparse.ArgumentParser) -> None:
+    _add_stored_runs(parser)
+    parser.add_argument("--species", default="Li", help="mobile element")
+    parser.add_argument("--spacing-A", type=float, default=0.2, help="between points of grid")
+    parser.add_argument(
+        "--supercell",
+        default="1,1,1",
+        metavar="A,B,C",
+        help="fold into a cell this much smaller",
+    )
+    parser.add_argument(
+        "--out", type=Path, required=True, help="*.cube, or CHGCAR* or *.vasp; for VESTA"
+    )
+
+
+def _add_jumps(parser: argparse.ArgumentParser) -> None:
+    from dasksse.cli.jumps_command import add_arguments
+
+    add_arguments(parser)
+
+
+def _add_stored_runs(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("store", type=Path, help="store (*.zarr) or run folder")
+    parser.add_argument("--system", metavar="NAME", help="only this system or group")
+    parser.add_argument(
+        "--temperature-K", type=float, metavar="T", help="only this temperature"
+    )
 
 
 def _add_drill(parser: argparse.ArgumentParser) -> None:
@@ -169,7 +242,14 @@ _COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     "retry": ("give units that failed for good another chance", _add_retry),
     "report": ("write the report of a run", _add_report),
     "evaluate": ("errors of models on labelled data", _add_evaluate),
+    "import": ("put trajectories of other programs into a store", _add_import),
     "import-labels": ("put labels that exist already into a store", _add_import_labels),
+    "verify": ("check every run of a store against its checksum", _add_verify),
+    "diffusion": ("D with its error, Haven ratio and conductivity", _add_diffusion),
+    "arrhenius": ("activation energy and extrapolated D from D(T)", _add_arrhenius),
+    "rdf": ("g(r) and coordination numbers of pairs of elements", _add_rdf),
+    "density": ("density of the mobile ions on a grid, for VESTA", _add_density),
+    "jumps": ("sites of the mobile ions, and how they jump between them", _add_jumps),
     "drill": ("kill what can die in a toy run; prove that nothing is lost", _add_drill),
     "converge": ("settings of the calculator: how fine they must be", _add_converge),
     "relax": ("lattice parameters of relaxed crystals, by functional", _add_relax),

@@ -15,10 +15,11 @@ from dasksse.config.messages import nearest
 from dasksse.errors import ConfigError, RunFolderError
 from dasksse.loop.books import read_books
 from dasksse.loop.prepare import digests_in
-from dasksse.loop.release import choose_releases
+from dasksse.loop.release import Releases, choose_releases
 from dasksse.store.folders import RunFolder, driver_lock
 from dasksse.store.journal import open_journal
 from dasksse.store.run_log import RunLog
+from dasksse.study import study_in
 
 if TYPE_CHECKING:
     import argparse
@@ -36,7 +37,7 @@ def command(arguments: argparse.Namespace) -> int:
     Raises
     ------
     ConfigError
-        When the folder holds no run, or nothing of the kind is quarantined.
+        When the folder holds neither run nor study, or nothing of the kind is quarantined.
     RunFolderError
         When a driver works in the folder.
     """
@@ -60,20 +61,29 @@ def _retry(console: Console, folder: RunFolder, kind: str | None, root: Path) ->
         console.print(f"{escape(str(root))}: no unit is quarantined", highlight=False)
         return 0
     keys = _of_kind(reasons, kind, root)
-    config = load_config(folder.resolved_config).config
-    books = read_books(folder, journal.units())
-    releases = choose_releases(config, digests_in(folder, config), books, keys)
+    study = study_in(folder.root)
+    # what a study built on the other units is named after them, and stays right
+    releases = Releases(keys, {}) if study else _choose(folder, journal, keys)
     _release(folder, journal, reasons, releases.released)
     if releases.released:
         n_released = len(releases.released)
         rows = [_row(reasons[key]) for key in releases.released]
         console.print(_table(f"Released: {n_released}", "why it had failed", rows))
         same = journal.facts().get("command") or f"python -m dasksse.run CONFIG --dir {root}"
+        if study:
+            same = f"the same `dasksse {study}` command again"
         console.print(f"\nto continue: {escape(same)}", highlight=False)
     if releases.kept:
         rows = [[*_row(reasons[key])[:3], why] for key, why in releases.kept.items()]
         console.print(_table(f"Left in quarantine: {len(rows)}", "because", rows))
     return 0
+
+
+def _choose(folder: RunFolder, journal: Journal, keys: Sequence[str]) -> Releases:
+    """Those that the run has not gone on without."""
+    config = load_config(folder.resolved_config).config
+    books = read_books(folder, journal.units())
+    return choose_releases(config, digests_in(folder, config), books, keys)
 
 
 def _of_kind(reasons: Reasons, kind: str | None, root: Path) -> list[str]:

@@ -23,11 +23,11 @@ from dasksse.loop.display import MARGIN, Display
 from dasksse.loop.driver import Driver
 from dasksse.loop.ending import Ending, run_hook, summarise
 from dasksse.loop.prepare import digests_in, keep_config, open_run_folder
-from dasksse.loop.publish import seal
 from dasksse.report.formats import format_duration
 from dasksse.store.folders import driver_lock
 from dasksse.store.journal import Journal, open_journal
 from dasksse.store.run_log import RunLog
+from dasksse.store.sealing import seal
 
 if TYPE_CHECKING:
     import argparse

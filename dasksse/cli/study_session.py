@@ -64,8 +64,8 @@ def tell_failed(console: Console, root: Path) -> None:
     failed = root / "failed"
     if failed.is_dir() and any(failed.iterdir()):
         console.print(
-            f"what failed is kept with its logs in {failed}; remove that folder and the same "
-            "command tries it again",
+            f"what failed is kept with its logs in {failed}; after `dasksse retry {root}` the "
+            "same command tries it again",
             highlight=False,
         )
 

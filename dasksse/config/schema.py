@@ -540,6 +540,22 @@ class StopSection(Section):
 # --- production ------------------------------------------------------------------------------
 
 
+class ExtendSection(Section):
+    """Production runs of temperatures whose D is not converged are continued."""
+
+    tolerance: Annotated[float, Field(gt=0.0, lt=1.0)] = Field(
+        default=0.1,
+        description="Relative error of D, and its change from half the length to the whole, "
+        "up to which it is converged.",
+    )
+    max_length_ps: Positive = Field(
+        description="Length up to which a run is continued [ps], in parts of `length_ps`."
+    )
+    rounds: Count = Field(
+        default=3, description="How often runs are judged and continued at most."
+    )
+
+
 class ProductionSection(Section):
     """MD for diffusion with the last ensemble."""
 
@@ -568,6 +584,28 @@ class ProductionSection(Section):
         description="Steps of an extra training for production models (4 000 000 in Huang et "
         "al. 2021); 0 takes the ensemble trained after the last generation.",
     )
+    extend: ExtendSection | None = Field(
+        default=None,
+        description="Continue the runs of temperatures whose D is not converged, and only "
+        "these; off when absent.",
+    )
+
+    @property
+    def most_parts(self) -> int:
+        """Lengths that a run may have in all when it is continued."""
+        if self.extend is None:
+            return 1
+        return int(self.extend.max_length_ps / self.length_ps + 1e-9)
+
+    @model_validator(mode="after")
+    def _room_to_extend(self) -> Self:
+        if self.extend is not None and self.most_parts < 2:  # noqa: PLR2004 - once more
+            msg = (
+                f"extend.max_length_ps ({self.extend.max_length_ps:g}) must be at least twice "
+                f"length_ps ({self.length_ps:g}): runs are continued by whole lengths"
+            )
+            raise ValueError(msg)
+        return self
 
     @model_validator(mode="after")
     def _longer_than_equilibration(self) -> Self:
@@ -578,6 +616,21 @@ class ProductionSection(Section):
             )
             raise ValueError(msg)
         return self
+
+
+class StoreSection(Section):
+    """How trajectories are stored."""
+
+    precision_A: Annotated[float, Field(ge=0.0, le=0.1)] | Literal["lossless"] = Field(
+        default=1e-3,
+        description="Positions are rounded to multiples of this [Å], which takes a third of "
+        "their space; 0 or `lossless` for none. Groups that are there keep theirs.",
+    )
+
+    @property
+    def step_A(self) -> float:
+        """Step of the rounding [Å]; 0 for none."""
+        return 0.0 if self.precision_A == "lossless" else self.precision_A
 
 
 class RunConfig(Section):
@@ -601,6 +654,7 @@ class RunConfig(Section):
     production: ProductionSection | None = Field(
         default=None, description="Production MD; none when absent."
     )
+    store: StoreSection = Field(default=StoreSection(), description="Store of trajectories.")
     engine: RegistrySection = Field(
         default=RegistrySection(kind="local"), description="Where work runs."
     )

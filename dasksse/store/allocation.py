@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dasksse.store.continued import CONTINUED_IN, CONTINUED_KEY, CONTINUES
+from dasksse.store.encoding import elements_of
 from dasksse.store.layout import (
-    SCALARS,
+    DEFAULT_PRECISION_A,
     STORE_NAME,
     ArraySpec,
+    checksum_spec,
     create_array,
+    frame_specs,
+    mark_version,
     open_store,
     require_group,
     scalar_names,
+    scalar_spec,
 )
 
 if TYPE_CHECKING:
@@ -46,6 +53,13 @@ class TrajectoryGroup:
         Frames before this time are equilibration.
     models
         Model files that drive the runs, from the run folder, the first one leading.
+    precision_A
+        Positions are rounded to multiples of this [Å]; 0 for no rounding. A group that is
+        there keeps the precision it was made with.
+    continues
+        Group whose runs these go on with, in the same order; empty for runs from the start.
+    first_frame
+        Number of the first frame, counted from the start of the first of those runs.
     """
 
     path: str
@@ -59,6 +73,9 @@ class TrajectoryGroup:
     frame_interval_ps: float
     equilibration_ps: float
     models: tuple[str, ...] = ()
+    precision_A: float = DEFAULT_PRECISION_A
+    continues: str = ""
+    first_frame: int = 0
 
     @property
     def n_runs(self) -> int:
@@ -67,39 +84,32 @@ class TrajectoryGroup:
 
 
 def _array_specs(spec: TrajectoryGroup) -> dict[str, ArraySpec]:
-    runs, frames, atoms = spec.n_runs, spec.n_frames, len(spec.numbers)
-    names = scalar_names(spec.type_map)
-    units = [SCALARS.get(name, "eV/angstrom") for name in names]
+    shape = (spec.n_runs, spec.n_frames)
     verdicts = {"table": ["accurate", "candidate", "failed"], "units": "1"}
+    unit = {"long_name": "unit that wrote the run"}
     return {
-        "positions": ArraySpec(
-            ("run", "frame", "atom", "xyz"),
-            (runs, frames, atoms, 3),
-            "f4",
-            {"units": "angstrom", "long_name": "unwrapped positions, atoms sorted by species"},
+        **frame_specs(
+            shape,
+            n_atoms=len(spec.numbers),
+            n_elements=len(set(spec.numbers)),
+            precision_A=spec.precision_A,
         ),
-        "cell": ArraySpec(
-            ("run", "frame", "lattice", "xyz"),
-            (runs, frames, 3, 3),
-            "f8",
-            {"units": "angstrom", "long_name": "cell vectors as rows"},
-        ),
-        "scalars": ArraySpec(
-            ("run", "frame", "quantity"),
-            (runs, frames, len(names)),
-            "f8",
-            {"table": names, "units": units, "long_name": "per-frame scalars, see table"},
-        ),
-        "verdict": ArraySpec(("run", "frame"), (runs, frames), "i1", verdicts),
-        "reason": ArraySpec(("run", "frame"), (runs, frames), "i1", {"units": "1"}),
-        "unit_key": ArraySpec(
-            ("run",), (runs,), "u8", {"long_name": "unit that wrote the run"}
-        ),
+        "scalars": scalar_spec(shape, scalar_names(spec.type_map)),
+        "verdict": ArraySpec(("run", "frame"), shape, "i1", verdicts),
+        "reason": ArraySpec(("run", "frame"), shape, "i1", {"units": "1"}),
+        "unit_key": ArraySpec(("run",), (spec.n_runs,), "u8", unit),
+        "checksum": checksum_spec(spec.n_runs),
+        **({CONTINUED_KEY: _continued_spec(spec.n_runs)} if spec.continues else {}),
     }
 
 
+def _continued_spec(n_runs: int) -> ArraySpec:
+    facts = {"units": "1", "long_name": "unit that wrote what the run goes on from"}
+    return ArraySpec(("run",), (n_runs,), "u8", facts)
+
+
 def _coordinates(spec: TrajectoryGroup) -> dict[str, tuple[str, str, NDArray[Any], str]]:
-    times = np.arange(spec.n_frames) * spec.frame_interval_ps
+    times = (spec.first_frame + np.arange(spec.n_frames)) * spec.frame_interval_ps
     quantities = np.arange(len(scalar_names(spec.type_map)))
     return {
         "temperature_K": ("run", "f8", np.asarray(spec.temperatures_K), "K"),
@@ -114,8 +124,15 @@ def _coordinates(spec: TrajectoryGroup) -> dict[str, tuple[str, str, NDArray[Any
             "1",
         ),
         "atomic_number": ("atom", "i2", np.asarray(spec.numbers), "1"),
+        "element": ("element", "i2", elements_of(np.asarray(spec.numbers)), "1"),
         "quantity": ("quantity", "i4", quantities, "1"),
     }
+
+
+def valid_spec(n_runs: int) -> ArraySpec:
+    """How many frames of each run are data."""
+    attributes = {"units": "1", "long_name": "frames that are data; the rest is padding"}
+    return ArraySpec(("run",), (n_runs,), "i4", attributes, per_run=False)
 
 
 def allocate(run_dir: Path, spec: TrajectoryGroup) -> None:
@@ -128,21 +145,35 @@ def allocate(run_dir: Path, spec: TrajectoryGroup) -> None:
     root = open_store(run_dir)
     _set_aside(run_dir, root, spec)
     group = require_group(root, spec.path)
+    if "n_valid" not in group:
+        mark_version(root, group)
+    is_first_layout = "layout_version" not in group.attrs
     for name, array in _array_specs(spec).items():
         if name not in group:
-            create_array(group, name, array)
+            if not (is_first_layout and name in {"centres", "checksum"}):
+                create_array(group, name, array)
         elif group[name].shape[0] < spec.n_runs:
             group[name].resize((spec.n_runs, *group[name].shape[1:]))
     n_runs = int(group["positions"].shape[0])
-    for name, (dim, dtype, values, units) in _coordinates(spec).items():
+    coordinates = _coordinates(spec)
+    if is_first_layout:
+        del coordinates["element"]
+    for name, (dim, dtype, values, units) in coordinates.items():
         _write_coordinate(group, name, dim, dtype, values, units, n_runs)
-    secondary = " ".join(name for name in _coordinates(spec) if name != "quantity")
-    group.attrs.update({"coordinates": secondary, "type_map": list(spec.type_map)})
-    group.attrs["models"] = list(spec.models)
+    secondary = " ".join(name for name in coordinates if name not in {"quantity", "element"})
+    group.attrs.update(
+        {
+            "coordinates": secondary,
+            "type_map": list(spec.type_map),
+            "models": list(spec.models),
+            "frame_interval_ps": spec.frame_interval_ps,
+        }
+    )
+    if spec.continues:
+        group.attrs[CONTINUES] = spec.continues
+        root[spec.continues].attrs[CONTINUED_IN] = spec.path
     if "n_valid" not in group:
-        attributes = {"units": "1", "long_name": "frames that are data; the rest is padding"}
-        array_spec = ArraySpec(("run",), (n_runs,), "i4", attributes, per_run=False)
-        create_array(group, "n_valid", array_spec)[:] = 0
+        create_array(group, "n_valid", valid_spec(n_runs))[:] = 0
     elif group["n_valid"].shape[0] < n_runs:
         group["n_valid"].resize((n_runs,))
         group["n_valid"][:] = np.maximum(group["n_valid"][:], 0)
@@ -190,3 +221,8 @@ def _set_aside(run_dir: Path, root: zarr.Group, spec: TrajectoryGroup) -> None:
 
 def _name_aside(path: str, n_frames: int, interval_ps: float) -> str:
     return f"{path.rpartition('/')[2]}.{n_frames}x{interval_ps:g}ps"
+
+
+def is_set_aside(path: str) -> bool:
+    """True for the name of a group whose frames the settings of the run ask for no more."""
+    return re.search(r"\.\d+x[\d.e+-]+ps$", path) is not None

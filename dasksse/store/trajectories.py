@@ -9,7 +9,15 @@ import numpy as np
 
 from dasksse.errors import StoreError
 from dasksse.records import Frames
-from dasksse.store.layout import STORE_NAME, open_store
+from dasksse.store.continued import CONTINUED_KEY
+from dasksse.store.encoding import (
+    RunDigest,
+    decode_positions,
+    element_centres,
+    encode_positions,
+    precision_of,
+)
+from dasksse.store.layout import NO_POSITION, STORE_NAME, open_store
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,7 +28,13 @@ if TYPE_CHECKING:
 
 
 def write_run(
-    run_dir: Path, path: str, run: int, *, key: str, arrays: Mapping[str, NDArray[Any]]
+    run_dir: Path,
+    path: str,
+    run: int,
+    *,
+    key: str,
+    arrays: Mapping[str, NDArray[Any]],
+    continued_key: str = "",
 ) -> None:
     """Publish one whole run: every array of it, one shard each, the unit's key last.
 
@@ -35,16 +49,61 @@ def write_run(
     key
         Key of the unit that made it.
     arrays
-        ``positions (frame, atom, xyz)``, ``cell (frame, lattice, xyz)`` and
-        ``scalars (frame, quantity)``; padded to the allocated number of frames.
+        ``positions (frame, atom, xyz)`` [Å] in full precision, ``cell (frame, lattice, xyz)``
+        [Å] and ``scalars (frame, quantity)``; padded to the allocated number of frames.
+    continued_key
+        Key of the unit that made what the run goes on from; empty for one from the start.
+
+    Raises
+    ------
+    StoreError
+        When a position cannot be stored.
     """
     group = open_store(run_dir, mode="r+")[path]
-    for name, values in arrays.items():
-        target = group[name]
-        padded = np.full(target.shape[1:], np.nan, dtype=target.dtype)
-        padded[: len(values)] = values
-        target[run] = padded
+    numbers = np.asarray(group["atomic_number"][:], dtype=np.int64)
+    digest = RunDigest(numbers)
+    values = dict(arrays)
+    if "centres" in group:  # groups of layout version 1 have none
+        values["centres"] = element_centres(values["positions"], numbers)
+    for name, frames in values.items():
+        try:
+            write_frames(group[name], run, frames, digest=digest, name=name)
+        except StoreError as error:
+            msg = f"{path} run {run}: {error}"
+            raise StoreError(msg) from error
+    if "checksum" in group:
+        group["checksum"][run] = digest.value()
+    if continued_key:
+        group[CONTINUED_KEY][run] = int(continued_key, 16)
     group["unit_key"][run] = int(key, 16)
+
+
+def write_frames(
+    target: zarr.Array[Any],
+    run: int,
+    values: NDArray[Any],
+    *,
+    digest: RunDigest,
+    name: str,
+) -> None:
+    """Write all frames of a run, shard by shard; what is left of the array is padding."""
+    n_allocated = target.shape[1]
+    step = target.shards[1] if target.shards else n_allocated
+    for start in range(0, n_allocated, step):
+        part = values[start : start + step]
+        shape = (min(step, n_allocated - start), *target.shape[2:])
+        stored = np.full(shape, target.fill_value, dtype=target.dtype)
+        if name == "positions":
+            encode_positions(
+                part,
+                precision_A=precision_of(target),
+                out=stored[: len(part)],
+                first_frame=start,
+            )
+        else:
+            stored[: len(part)] = part
+        digest.update(name, stored[: len(part)])
+        target[run, start : start + len(stored)] = stored
 
 
 def commit_runs(run_dir: Path, path: str, finished: Mapping[int, tuple[str, int]]) -> list[str]:
@@ -162,18 +221,34 @@ def _open_group(run_dir: Path, path: str) -> zarr.Group:
     return group
 
 
+def read_positions(
+    array: zarr.Array[Any], selection: tuple[int | slice, ...]
+) -> NDArray[np.floating]:
+    """Positions [Å] of a part of an array.
+
+    Raises
+    ------
+    ValueError
+        When a shard of them is missing.
+    """
+    stored = np.asarray(array[selection])
+    precision_A = precision_of(array)
+    is_there = stored != NO_POSITION if precision_A > 0 else np.isfinite(stored)
+    if not is_there.all():
+        msg = "positions hold gaps: a shard is missing"
+        raise ValueError(msg)
+    return decode_positions(stored, precision_A)
+
+
 def _read_run(group: zarr.Group, run: int, count: int, times: NDArray[Any]) -> StoredRun:
     names: Sequence[str] = group["scalars"].attrs["table"]
     scalars = group["scalars"][run, :count]
-    positions = np.asarray(group["positions"][run, :count], dtype=float)
-    if not np.isfinite(positions).all():
-        msg = f"frames 0-{count} hold gaps"
-        raise ValueError(msg)
+    positions = read_positions(group["positions"], (run, slice(count)))
     return StoredRun(
         run=run,
         frames=Frames(
             np.asarray(group["atomic_number"][:], dtype=int),
-            positions,
+            np.asarray(positions, dtype=np.float64),
             np.asarray(group["cell"][run, :count]),
         ),
         scalars={name: scalars[:, i] for i, name in enumerate(names)},

@@ -55,6 +55,10 @@ class Options:
         Prints a line of progress.
     units
         Units that `driver_scale` drives.
+    is_long
+        Whether `msd` reads a trajectory ten times as long too.
+    compare_python
+        Python that has the packages `rivals` compares with.
     """
 
     workdir: Path
@@ -64,6 +68,8 @@ class Options:
     run_dir: Path
     say: Callable[[str], None]
     units: int = 20_000
+    is_long: bool = False
+    compare_python: str = sys.executable
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,8 @@ BENCHMARKS = {
     "driver_scale": "thousands of units through the whole driver: time, memory, resume",
     "many_workers": "hundreds of workers: joining, memory, units per second",
     "msd": "mean-squared displacement and store",
+    "rivals": "mean-squared displacement against other packages",
+    "store_size": "bytes per atom and frame against other formats",
 }
 """Name of each benchmark, which is its module too, and what it measures."""
 
@@ -76,6 +78,14 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--quick", action="store_true", help="tiny sizes: shows that it works, no more"
     )
+    parser.add_argument(
+        "--long", action="store_true", help="`msd` also of a trajectory ten times as long"
+    )
+    parser.add_argument(
+        "--compare-python",
+        default=sys.executable,
+        help="Python that has the packages `rivals` compares with (this one)",
+    )
     parser.add_argument("--keep", action="store_true", help="keep the temporary folder")
     arguments = parser.parse_args()
     if arguments.runs is None:
@@ -103,6 +113,8 @@ def _measure(
         is_quick=arguments.quick,
         run_dir=arguments.run_dir.absolute(),
         units=arguments.units,
+        is_long=arguments.long,
+        compare_python=arguments.compare_python,
         say=lambda text: _say(f"{name:<12}{text}"),
     )
     options.say(BENCHMARKS[name])

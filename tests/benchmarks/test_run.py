@@ -50,6 +50,19 @@ def test_efficiency_without_a_run_is_skipped_with_the_way_out(tmp_path: Path) ->
     assert "make quickstart, or give --run-dir" in result.stdout
 
 
+def test_a_comparison_without_other_packages_is_skipped_with_the_way_out(
+    tmp_path: Path,
+) -> None:
+    target = tmp_path / "benchmarks.json"
+
+    result = benchmark(
+        "--only", "rivals", "--compare-python", "/bin/false", "--json", str(target)
+    )
+
+    assert result.returncode == 0
+    assert "install dasksse[compare], or name a Python that has them" in result.stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -148,8 +148,40 @@ def test_a_failed_value_is_marked_and_a_failed_finest_draws_nothing(
     assert "cutoff_Ry: nothing picked; 500.0 failed" in text
     assert "nothing to write: there is no pick" in text
     assert "there are no errors to draw" in text
-    assert f"{tmp_path / 'study/failed'}; remove that folder and the same command" in text
+    root = tmp_path / "study"
+    assert f"{root / 'failed'}; after `dasksse retry {root}` the same command" in text
     assert not (tmp_path / "study/convergence.png").exists()
+
+
+def test_what_failed_is_computed_by_the_same_command_after_a_retry(
+    tmp_path: Path,
+    converge: Callable[..., tuple[int, str]],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    studies.FAILING.append(MadeUpSettings(cutoff_Ry=500.0))
+    converge("--vary", "cutoff_Ry")
+    studies.FAILING.clear()
+    CALLS.clear()
+
+    assert main(["retry", str(tmp_path / "study"), "--failed", "converge"]) == 0
+    told = capsys.readouterr().out
+    code, text = converge("--vary", "cutoff_Ry")
+
+    assert "Released: 2" in told
+    assert "to continue: the same `dasksse converge` command again" in told
+    assert code == 0
+    assert "cutoff_Ry: 400.0 is enough" in text
+    assert [settings.cutoff_Ry for settings in CALLS] == [500.0, 500.0]
+    assert not any((tmp_path / "study/failed").iterdir())
+
+
+def test_a_study_has_no_store_of_data(
+    tmp_path: Path, converge: Callable[..., tuple[int, str]]
+) -> None:
+    converge("--vary", "cutoff_Ry")
+
+    assert (tmp_path / "study/convergence.json").exists()
+    assert not (tmp_path / "study/data.zarr").exists()
 
 
 def test_a_value_that_is_left_out_is_told(converge: Callable[..., tuple[int, str]]) -> None:

@@ -110,6 +110,27 @@ def test_a_relaxation_that_failed_is_told(
     assert [row["lattice"] is None for row in values["rows"]] == [True, False]
 
 
+def test_what_failed_is_relaxed_by_the_same_command_after_a_retry(
+    tmp_path: Path,
+    relax: Callable[..., tuple[int, str]],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    studies.FAILING.append(studies.MadeUpSettings(cutoff_Ry=900.0, functional="PBE"))
+    relax("--functional", "PBE,PBEsol")
+    studies.FAILING.clear()
+    studies.CALLS.clear()
+
+    assert main(["retry", str(tmp_path / "study")]) == 0
+    told = capsys.readouterr().out
+    code, text = relax("--functional", "PBE,PBEsol")
+
+    assert "Released: 1" in told
+    assert "to continue: the same `dasksse relax` command again" in told
+    assert code == 0
+    assert "PBE: failed" not in text
+    assert {settings.functional for settings in studies.CALLS} == {"PBE"}
+
+
 @pytest.mark.parametrize(
     ("words", "expected"),
     [

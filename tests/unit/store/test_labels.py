@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray
 
-from dasksse.loop.publish import seal
 from dasksse.records import Frames, Labels
 from dasksse.store.labels import LabelBatch, append_labels, read_label_facts, stored_units
 from dasksse.store.layout import STORE_NAME, open_store
+from dasksse.store.sealing import seal
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,9 +10,9 @@ import pytest
 import xarray
 
 from dasksse.errors import StoreError
-from dasksse.loop.publish import drop_consolidated, seal
 from dasksse.store.allocation import TrajectoryGroup, allocate
-from dasksse.store.layout import STORE_NAME, scalar_names
+from dasksse.store.layout import STORE_NAME, open_store, scalar_names
+from dasksse.store.sealing import drop_consolidated, seal
 from dasksse.store.trajectories import (
     commit_runs,
     read_runs,
@@ -21,6 +21,7 @@ from dasksse.store.trajectories import (
     write_run,
     write_verdicts,
 )
+from tests.support.stores import random_run, write_version_1
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -67,7 +68,7 @@ def test_a_run_is_read_back_without_its_padding(tmp_path: Path) -> None:
     assert damaged == []
     assert [(run.run, len(run.frames), run.temperature_K) for run in runs] == [(1, 25, 600.0)]
     expected = arrays(1, 25)
-    np.testing.assert_allclose(runs[0].frames.positions, expected["positions"], atol=1e-6)
+    np.testing.assert_allclose(runs[0].frames.positions, expected["positions"], atol=5.01e-4)
     np.testing.assert_array_equal(runs[0].frames.cells, expected["cell"])
     np.testing.assert_array_equal(runs[0].scalars["pressure"], expected["scalars"][:, 4])
     assert runs[0].is_equilibration.sum() == 5
@@ -93,7 +94,7 @@ def test_runs_written_by_many_processes_at_once_are_all_there(tmp_path: Path) ->
     assert len(runs) == 8
     for run in runs:
         expected = arrays(run.run, 40)["positions"]
-        np.testing.assert_allclose(run.frames.positions, expected, atol=1e-6)
+        np.testing.assert_allclose(run.frames.positions, expected, atol=5.01e-4)
 
 
 def test_one_run_is_one_file_per_array(tmp_path: Path) -> None:
@@ -103,7 +104,7 @@ def test_one_run_is_one_file_per_array(tmp_path: Path) -> None:
     publish(tmp_path, 0, 40)
 
     new = [p for p in set((tmp_path / STORE_NAME).rglob("*")) - before if p.is_file()]
-    assert len(new) == 4
+    assert len(new) == 6
 
 
 def test_a_damaged_shard_is_named_and_the_rest_is_used(tmp_path: Path) -> None:
@@ -165,6 +166,99 @@ def test_plain_xarray_opens_the_store_with_units_and_dimensions(tmp_path: Path) 
     assert set(data.coords) >= {"temperature_K", "pressure_GPa", "seed", "time_ps", "replica"}
     assert int(data["n_valid"].sel(run=0)) == 40
     assert data["cell"].mean("frame").shape == (3, 3, 3)
+
+
+@pytest.mark.parametrize("is_sealed", [True, False])
+def test_plain_xarray_decodes_positions_to_angstrom_with_padding_as_nan(
+    tmp_path: Path, is_sealed: bool
+) -> None:
+    allocate(tmp_path, GROUP)
+    publish(tmp_path, 1, 25)
+    commit_runs(tmp_path, GROUP.path, {1: (key(1), 25)})
+    if is_sealed:
+        seal(tmp_path)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        tree = xarray.open_datatree(
+            tmp_path / STORE_NAME, engine="zarr", consolidated=is_sealed
+        )
+    positions = tree[GROUP.path].to_dataset()["positions"]
+
+    assert positions.dtype == np.float64
+    expected = arrays(1, 25)["positions"]
+    np.testing.assert_allclose(positions[1, :25], expected, atol=5.01e-4)
+    assert np.isnan(positions[1, 25:]).all()
+    assert np.isnan(positions[[0, 2]]).all()
+
+
+def test_centres_of_elements_are_stored_in_full_precision(tmp_path: Path) -> None:
+    allocate(tmp_path, GROUP)
+    publish(tmp_path, 0, 40)
+
+    group = open_store(tmp_path, mode="r")[GROUP.path]
+
+    expected = arrays(0, 40)["positions"]
+    np.testing.assert_allclose(group["centres"][0, :, 0], expected[:, :2].mean(axis=1))
+    np.testing.assert_allclose(group["centres"][0, :, 1], expected[:, 2:].mean(axis=1))
+    np.testing.assert_array_equal(group["element"][:], [3, 17])
+
+
+def test_lossless_positions_come_back_to_the_bit(tmp_path: Path) -> None:
+    allocate(tmp_path, replace(GROUP, precision_A=0.0))
+    publish(tmp_path, 0, 40)
+    commit_runs(tmp_path, GROUP.path, {0: (key(0), 40)})
+
+    (run,), _ = read_runs(tmp_path, GROUP.path)
+
+    np.testing.assert_array_equal(run.frames.positions, arrays(0, 40)["positions"])
+
+
+def test_a_group_keeps_the_precision_it_was_made_with(tmp_path: Path) -> None:
+    allocate(tmp_path, GROUP)
+    publish(tmp_path, 0, 40)
+    changed = replace(GROUP, precision_A=0.0)
+
+    allocate(tmp_path, changed)
+    publish(tmp_path, 1, 40)
+    allocate(tmp_path, replace(changed, path="production/salt"))
+
+    root = open_store(tmp_path, mode="r")
+    assert root[GROUP.path]["positions"].attrs["scale_factor"] == 1e-3
+    assert "scale_factor" not in root["production/salt/positions"].attrs
+
+
+def test_a_run_begun_with_the_first_layout_goes_on_in_it(tmp_path: Path) -> None:
+    old = random_run(40, numbers=GROUP.numbers)
+    write_version_1(tmp_path, old, group=GROUP.path)
+    group = replace(GROUP, frame_interval_ps=old.frame_interval_ps, type_map=())
+
+    allocate(tmp_path, group)
+    allocate(tmp_path, replace(GROUP, path="explore/001/salt"))
+    new = {**arrays(1, 30), "scalars": np.zeros((30, 2))}
+    write_run(tmp_path, GROUP.path, 1, key=key(1), arrays=new)
+    commit_runs(tmp_path, GROUP.path, {0: (key(0), 40), 1: (key(1), 30)})
+
+    runs, damaged = read_runs(tmp_path, GROUP.path)
+    assert damaged == []
+    np.testing.assert_allclose(runs[0].frames.positions, old.all_positions, atol=1e-5)
+    np.testing.assert_allclose(runs[1].frames.positions, new["positions"], atol=1e-6)
+    root = open_store(tmp_path, mode="r")
+    assert root[GROUP.path]["positions"].dtype == np.float32
+    assert "centres" not in root[GROUP.path]
+    assert root["explore/001/salt/positions"].dtype == np.int32
+    assert root.attrs["layout_version"] == 2
+
+
+def test_a_position_out_of_reach_names_group_run_frame_and_atom(tmp_path: Path) -> None:
+    allocate(tmp_path, GROUP)
+    far = arrays(1, 40)
+    far["positions"][7, 2] = 1e9
+
+    with pytest.raises(
+        StoreError, match=r"explore/000/salt run 1: frame 7, atom 2 .*coarser precision"
+    ):
+        write_run(tmp_path, GROUP.path, 1, key=key(1), arrays=far)
 
 
 def test_a_group_added_after_the_seal_is_seen(tmp_path: Path) -> None:
