@@ -2,70 +2,38 @@
 
 from __future__ import annotations
 
-import csv
-from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import chdtrc
+from scipy.special import fdtrc
 
+from dasksse.analyse.arrhenius_result import (
+    LEAST_PROBABILITY,
+    ArrheniusResult,
+    FormResult,
+)
+from dasksse.analyse.censored_fit import Observations
 from dasksse.analyse.conductivity import nernst_einstein_mS_cm
-from dasksse.errors import AnalysisError, ConfigError
+from dasksse.analyse.law_fit import broken_bounds, curvature_chance, fit_law
+from dasksse.analyse.temperature_laws import FORMS, LAWS, inverse_kT
+from dasksse.errors import AnalysisError
 from dasksse.units import BOLTZMANN_EV_K
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from dasksse.records import Json
+    from dasksse.analyse.law_fit import LawFit
+    from dasksse.analyse.temperature_laws import Form
 
-COLUMNS = ("T_K", "D_m2_s", "D_err_m2_s")
-LEAST_PROBABILITY = 0.05
-"""One line is doubted when chance gives such a bad fit less often than this."""
-
-
-@dataclass(frozen=True)
-class ArrheniusResult:
-    """The line ``ln D = ln D0 - Ea / (kB T)`` through weighted points. Errors are 68 %.
-
-    Attributes
-    ----------
-    Ea_eV, Ea_err_eV
-        Activation energy [eV] and its standard error.
-    D0_m2_s
-        Prefactor [m²/s].
-    at_K
-        Temperature of the next values [K].
-    D_m2_s, D_low_m2_s, D_high_m2_s
-        D on the line [m²/s] and the ends of its 68 % interval.
-    sigma_mS_cm
-        Nernst-Einstein conductivity [mS/cm] of that D; None without charge and density. Its
-        interval scales with that of D.
-    chi2_reduced
-        Weighted squared residuals per degree of freedom; None for two points.
-    one_line_ok
-        False when one line cannot describe the points at the 5 % level; None for two points.
-    notes
-        What was left out and what to be careful about.
-    """
-
-    Ea_eV: float
-    Ea_err_eV: float
-    D0_m2_s: float
-    at_K: float
-    D_m2_s: float
-    D_low_m2_s: float
-    D_high_m2_s: float
-    sigma_mS_cm: float | None
-    chi2_reduced: float | None
-    one_line_ok: bool | None
-    notes: tuple[str, ...] = ()
-
-    def to_json(self) -> dict[str, Json]:
-        """Every value but the notes, ready for :func:`json.dumps`."""
-        return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "notes"}
+SCORE_95 = 1.96
+FAR_REACH = 1.5
+"""An extrapolation that makes the range of 1/T longer than this many times is called far."""
+SKEWED_ERROR = 0.5
+"""Relative error of D from which the normal law of ln D is a rough one."""
+NOTABLE_PULL = 0.5
+"""Standard errors by which bounds must move Ea to be worth a note."""
 
 
 def fit_arrhenius(
@@ -73,26 +41,33 @@ def fit_arrhenius(
     D_m2_s: Sequence[float | None] | NDArray[np.floating],
     D_err_m2_s: Sequence[float | None] | NDArray[np.floating],
     *,
+    upper_bound_m2_s: Sequence[float | None] | NDArray[np.floating] | None = None,
     at_K: float = 300.0,
     charge: float | None = None,
     carrier_density_A3: float | None = None,
+    form: Form = "line",
 ) -> ArrheniusResult:
-    """Fit ln D against 1/T, each point weighted by its error.
+    """Fit ln D against 1/T, each point weighted by its error, bounds as bounds.
 
     Parameters
     ----------
     temperatures_K
         Temperatures [K], above 0, shape ``(temperature,)``.
     D_m2_s, D_err_m2_s
-        Diffusion coefficients and their standard errors [m²/s], shape ``(temperature,)``. A
-        point whose D or error is None, NaN or not above 0 (no diffusion seen, only an upper
-        bound known) is left out and noted.
+        Diffusion coefficients and their standard errors [m²/s], shape ``(temperature,)``; None,
+        NaN or 0 where unknown.
+    upper_bound_m2_s
+        95 % upper bounds of D [m²/s], shape ``(temperature,)``; used where D or its error is
+        unknown. A temperature with neither is left out and noted.
     at_K
-        Temperature to evaluate the line at [K], above 0.
+        Temperature to evaluate the law at [K], above 0.
     charge
         Charge of a carrier [e], for the conductivity.
     carrier_density_A3
         Carriers per volume [1/Å³], for the conductivity.
+    form
+        ``line``; ``two-segment``, two lines that meet in a kink; or ``vtf``,
+        ``D0 exp(-B / (T - T0))``.
 
     Returns
     -------
@@ -101,7 +76,7 @@ def fit_arrhenius(
     Raises
     ------
     AnalysisError
-        If fewer than two different temperatures are left, or inputs do not match.
+        If too few different temperatures have a D, or inputs do not match.
 
     Notes
     -----
@@ -109,148 +84,182 @@ def fit_arrhenius(
     squares with known errors, so no Student factor applies; it is multiplied by the reduced
     chi² where that exceeds 1. The interval of the extrapolated D keeps the correlation of
     slope and intercept: without it, it would come out far too wide.
+
+    One line is refused by chi² or by a significant bend, which share the 5 % between them.
     """
-    temperature, D, error = (
-        np.array([np.nan if value is None else value for value in values], dtype=float)
-        for values in (temperatures_K, D_m2_s, D_err_m2_s)
-    )
-    used = _usable_points(temperature, D, error, at_K=at_K)
-    notes = [f"{t:g} K left out: no D with an error" for t in temperature[~used]]
-    inverse_kT = 1.0 / (BOLTZMANN_EV_K * temperature[used])
-    design = np.column_stack([np.ones_like(inverse_kT), -inverse_kT])
-    weight = (D[used] / error[used]) ** 2
-    # ln D0 and Ea differ in scale and correlate strongly: the inverse is taken about the mean
-    centre = np.average(inverse_kT, weights=weight)
-    design[:, 1] += centre
-    covariance = np.linalg.inv(design.T @ (weight[:, None] * design))
-    line = covariance @ design.T @ (weight * np.log(D[used]))
-    chi2 = float(weight @ (np.log(D[used]) - design @ line) ** 2)
-    chi2_reduced, one_line_ok = _goodness(chi2, int(used.sum()) - 2)
-    if chi2_reduced is not None and chi2_reduced > 1.0:
-        covariance *= chi2_reduced
-    if one_line_ok is False:
-        notes.append("one line does not describe all points: fit each stretch by itself")
-    at = np.array([1.0, centre - 1.0 / (BOLTZMANN_EV_K * at_K)])
-    ln_D, ln_error = float(at @ line), float(np.sqrt(at @ covariance @ at))
-    D_at = float(np.exp(ln_D))
+    data, notes = _observations(temperatures_K, D_m2_s, D_err_m2_s, upper_bound_m2_s)
+    _check_temperature(at_K)
+    fits: dict[str, LawFit] = {form: fit_law(form, data)}
+    line = fits.setdefault("line", fit_law("line", data))
+    bend = curvature_chance(data)
+    one_line_ok = _one_line_ok(line, bend, data)
+    if one_line_ok is False or form != "line":
+        fits |= {
+            name: fit_law(name, data)
+            for name in FORMS
+            if name not in fits and data.n_temperatures >= LAWS[name].n_temperatures
+        }
+    results = {name: _form_result(fit, at_K, data, line) for name, fit in fits.items()}
     sigma = None
     if charge is not None and carrier_density_A3 is not None:
         sigma = nernst_einstein_mS_cm(
-            D_at, carrier_density_A3=carrier_density_A3, temperature_K=at_K, charge=charge
+            results[form].D_m2_s,
+            carrier_density_A3=carrier_density_A3,
+            temperature_K=at_K,
+            charge=charge,
         )
+    is_alone = one_line_ok is not False and form == "line"
+    reach = _reach(data.temperature_K, at_K)
     return ArrheniusResult(
-        Ea_eV=float(line[1]),
-        Ea_err_eV=float(np.sqrt(covariance[1, 1])),
-        D0_m2_s=float(np.exp(line[0] + line[1] * centre)),
+        **vars(results[form]),
         at_K=float(at_K),
-        D_m2_s=D_at,
-        D_low_m2_s=float(np.exp(ln_D - ln_error)),
-        D_high_m2_s=float(np.exp(ln_D + ln_error)),
         sigma_mS_cm=sigma,
-        chi2_reduced=chi2_reduced,
         one_line_ok=one_line_ok,
-        notes=tuple(notes),
+        curvature_chance=bend,
+        pivot_K=_pivot_K(line) if form == "line" else None,
+        reach=reach,
+        n_points=len(data.ln_D),
+        n_bounds=len(data.ln_bound),
+        alternatives={} if is_alone else {k: v for k, v in results.items() if k != form},
+        notes=(*notes, *_cares(line, fits[form], data, at_K=at_K, reach=reach)),
     )
 
 
-def read_arrhenius_csv(
-    path: Path,
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Read temperatures [K], D and its error [m²/s] from a CSV file with a header.
-
-    Parameters
-    ----------
-    path
-        File with the columns ``T_K, D_m2_s, D_err_m2_s`` in any order; others are ignored. An
-        empty D or error stands for unknown and becomes NaN.
-
-    Returns
-    -------
-    tuple of three NDArray[np.float64]
-        The three columns, each of shape ``(temperature,)``, as :func:`fit_arrhenius` takes
-        them.
-
-    Raises
-    ------
-    ConfigError
-        If the file cannot be read, or a column or a number is missing or wrong.
-    """
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as stream:
-            reader = csv.DictReader(stream, skipinitialspace=True)
-            found = [name.strip() for name in reader.fieldnames or []]
-            reader.fieldnames = found
-            missing = [name for name in COLUMNS if name not in found]
-            if missing:
-                msg = (
-                    f"{path}: no column {', '.join(missing)}; "
-                    f"found {', '.join(found) or 'none'}. "
-                    f"Needed: {', '.join(COLUMNS)} (D in m²/s; 1 cm²/s is 1e-4 m²/s)"
-                )
-                raise ConfigError(msg)
-            rows = [
-                [_number(row, name, f"{path}:{reader.line_num}") for name in COLUMNS]
-                for row in reader
-            ]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        msg = f"{path}: cannot be read as a CSV table: {error}"
-        raise ConfigError(msg) from error
-    if not rows:
-        msg = f"{path}: no row below the header, need one for each temperature"
-        raise ConfigError(msg)
-    temperatures, D, D_err = np.array(rows).T
-    return temperatures, D, D_err
-
-
-def _number(row: dict[str, str | None], name: str, place: str) -> float:
-    """One cell of the table; an empty one is NaN."""
-    text = (row[name] or "").strip()
-    is_temperature = name == COLUMNS[0]
-    if not text and not is_temperature:
-        return float("nan")
-    try:
-        value = float(text)
-    except ValueError:
-        value = float("-inf")
-    if value < 0.0 or value == float("inf") or (is_temperature and not value > 0.0):
-        allowed = "a number above 0" if is_temperature else "a number of at least 0, or empty"
-        msg = f"{place}: {name} is {text!r}, must be {allowed}"
-        raise ConfigError(msg)
-    return value
-
-
-def _usable_points(
-    temperature: NDArray[np.float64],
-    D: NDArray[np.float64],
-    error: NDArray[np.float64],
-    *,
-    at_K: float,
-) -> NDArray[np.bool_]:
-    """Points that carry a D and an error, shape ``(temperature,)``."""
-    if not temperature.shape == D.shape == error.shape or temperature.ndim != 1:
+def _observations(
+    temperatures_K: Sequence[float] | NDArray[np.floating],
+    D_m2_s: Sequence[float | None] | NDArray[np.floating],
+    D_err_m2_s: Sequence[float | None] | NDArray[np.floating],
+    upper_bound_m2_s: Sequence[float | None] | NDArray[np.floating] | None,
+) -> tuple[Observations, list[str]]:
+    """Points and bounds, and notes on what was left out."""
+    if upper_bound_m2_s is None:
+        upper_bound_m2_s = np.full(len(temperatures_K), np.nan)
+    temperature, D, error, bound = (
+        np.array([np.nan if value is None else value for value in values], dtype=float)
+        for values in (temperatures_K, D_m2_s, D_err_m2_s, upper_bound_m2_s)
+    )
+    if len({values.shape for values in (temperature, D, error, bound)}) > 1:
         msg = (
-            f"{temperature.size} temperatures, {D.size} D and {error.size} errors: "
-            "need one each for every point"
+            f"{temperature.size} temperatures, {D.size} D, {error.size} errors and "
+            f"{bound.size} bounds: need one each for every point"
         )
         raise AnalysisError(msg)
-    for value in (*temperature, at_K):
-        if not (np.isfinite(value) and value > 0.0):
-            msg = f"temperature {value} K, must be above 0"
-            raise AnalysisError(msg)
-    used = np.isfinite(D) & np.isfinite(error)
-    used[used] = (D[used] > 0.0) & (error[used] > 0.0)
-    n_used = len(np.unique(temperature[used]))
+    for value in temperature:
+        _check_temperature(value)
+    has_D = (D > 0.0) & (error > 0.0) & np.isfinite(D) & np.isfinite(error)
+    is_bound = ~has_D & (bound > 0.0) & np.isfinite(bound)
+    n_used = len(np.unique(temperature[has_D]))
     if n_used < 2:  # noqa: PLR2004 - a line has two ends
+        bounds = f"; {is_bound.sum()} upper bound(s) alone give none" if is_bound.any() else ""
         msg = (
             f"{n_used} of {len(temperature)} temperatures have a D with an error, an Arrhenius "
-            "line needs 2: run longer or hotter"
+            f"line needs 2 for its slope{bounds}: run longer or hotter"
         )
         raise AnalysisError(msg)
-    return np.asarray(used)
+    notes = [
+        f"{t:g} K left out: no D with an error and no upper bound"
+        for t in temperature[~has_D & ~is_bound]
+    ]
+    notes += [
+        f"D at {t:g} K has an error of {100 * share:.0f} %: the interval is a rough one there"
+        for t, share in zip(temperature[has_D], error[has_D] / D[has_D], strict=True)
+        if share > SKEWED_ERROR
+    ]
+    data = Observations(
+        temperature_K=temperature[has_D],
+        ln_D=np.log(D[has_D]),
+        ln_err=error[has_D] / D[has_D],
+        bound_K=temperature[is_bound],
+        ln_bound=np.log(bound[is_bound]),
+    )
+    return data, notes
 
 
-def _goodness(chi2: float, freedom: int) -> tuple[float | None, bool | None]:
-    """Reduced chi² and whether chance explains it; unknown without degrees of freedom."""
-    if freedom < 1:
-        return None, None
-    return chi2 / freedom, bool(chdtrc(freedom, chi2) >= LEAST_PROBABILITY)
+def _check_temperature(value: float) -> None:
+    if not (np.isfinite(value) and value > 0.0):
+        msg = f"temperature {value} K, must be above 0"
+        raise AnalysisError(msg)
+
+
+def _one_line_ok(line: LawFit, bend: float | None, data: Observations) -> bool | None:
+    """Whether chance explains scatter and bend, bounds included."""
+    chances = [chance for chance in (line.chance, bend) if chance is not None]
+    # with three points and no bound both tests are the same one
+    n_tests = 1 if line.freedom == 1 and not len(data.ln_bound) else len(chances)
+    is_likely = all(chance >= LEAST_PROBABILITY / n_tests for chance in chances)
+    if bend is None:  # two temperatures lie on a line, but one may be above a bound
+        return None if is_likely and not len(broken_bounds(line, data)) else False
+    return is_likely
+
+
+def _form_result(fit: LawFit, at_K: float, data: Observations, line: LawFit) -> FormResult:
+    """Values of one form at a temperature [K]."""
+    at = np.array([float(at_K)])
+    (low,), (high,) = fit.ln_D_interval(at, 1.0)
+    (low95,), (high95,) = fit.ln_D_interval(at, SCORE_95)
+    tangent = np.clip(at, data.temperature_K.min(), data.temperature_K.max())
+    Ea, Ea_err = fit.activation_energy(float(tangent[0]))
+    return FormResult(
+        form=fit.form,
+        Ea_eV=Ea,
+        Ea_err_eV=Ea_err,
+        D0_m2_s=float(np.exp(fit.ln_D(tangent) + Ea * inverse_kT(tangent))[0]),
+        D_m2_s=float(np.exp(fit.ln_D(at))[0]),
+        D_low_m2_s=float(np.exp(low)),
+        D_high_m2_s=float(np.exp(high)),
+        D_low95_m2_s=float(np.exp(low95)),
+        D_high95_m2_s=float(np.exp(high95)),
+        chi2_reduced=fit.chi2_reduced,
+        chance=fit.chance,
+        aic=fit.aic,
+        f_chance=_f_chance(fit, line),
+        parameters=fit.parameters(),
+        law=fit,
+    )
+
+
+def _f_chance(fit: LawFit, line: LawFit) -> float | None:
+    """F-test of a form against one line."""
+    if fit.form == "line" or fit.freedom < 1:
+        return None
+    n_more = line.freedom - fit.freedom
+    gain = max(line.chi2 - fit.chi2, 0.0) / n_more
+    rest = fit.chi2 / fit.freedom
+    return float(fdtrc(n_more, fit.freedom, gain / rest)) if rest > 0.0 else 0.0
+
+
+def _pivot_K(line: LawFit) -> float:
+    """Temperature at which the variance of a line is least [K]."""
+    covariance = line.covariance[0]
+    return float(covariance[1, 1] / covariance[0, 1] / BOLTZMANN_EV_K)
+
+
+def _reach(T_K: NDArray[np.float64], at_K: float) -> float:
+    """Range of 1/T with one more temperature over that without."""
+    return float(np.ptp(1.0 / np.append(T_K, at_K)) / np.ptp(1.0 / T_K))
+
+
+def _cares(
+    line: LawFit, fit: LawFit, data: Observations, *, at_K: float, reach: float
+) -> list[str]:
+    """What to be careful about in a fit."""
+    notes = []
+    if len(data.ln_bound):
+        alone, error = fit_law("line", data.without_bounds()).activation_energy(at_K)
+        Ea = line.activation_energy(at_K)[0]
+        listed = ", ".join(f"{t:g}" for t in data.bound_K)
+        if abs(Ea - alone) > NOTABLE_PULL * error:
+            notes.append(
+                f"the upper bounds at {listed} K pull the line: Ea {Ea:.3f} eV with them, "
+                f"{alone:.3f} ± {error:.3f} eV without"
+            )
+    notes += [
+        f"the {fit.form} fit is above the upper bound at {t:g} K"
+        for t in broken_bounds(fit, data)
+    ]
+    if reach > FAR_REACH:
+        notes.append(
+            f"{at_K:g} K is far outside the data: 1/T spans {reach:.1f} times their range, and "
+            "the interval holds only if nothing changes in between"
+        )
+    return notes

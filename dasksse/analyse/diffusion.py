@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from ase.data import atomic_masses, chemical_symbols
 
+from dasksse.analyse.bootstrap import bootstrap_error
 from dasksse.analyse.conductivity import nernst_einstein_mS_cm
-from dasksse.analyse.displacement import centre_drift, to_displacements
-from dasksse.analyse.regime import find_window
-from dasksse.analyse.sample import msd_error, sample_runs
-from dasksse.analyse.slope import collective_slope, slope_bound, tracer_slope
+from dasksse.analyse.diffusion_result import IF_DIFFUSIVE, DiffusionResult
+from dasksse.analyse.gls import variance_of
+from dasksse.analyse.intervals import Spread, chi_square, log_normal
+from dasksse.analyse.regime import find_window, log_slope
+from dasksse.analyse.sample import msd_error, sample_trajectories
+from dasksse.analyse.slope import (
+    countable_jumps,
+    effective_jumps,
+    reach_of,
+    slope_bound,
+    spread_of,
+)
 from dasksse.errors import AnalysisError
+from dasksse.records import MemoryTrajectory
 from dasksse.units import M2_S_PER_A2_PS
 
 if TYPE_CHECKING:
@@ -21,104 +29,105 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from dasksse.analyse.gls import Line
+    from dasksse.analyse.intervals import Estimate
     from dasksse.analyse.regime import Regime, Window
     from dasksse.analyse.sample import Sample
-    from dasksse.analyse.slope import Slope
-    from dasksse.records import Json
+    from dasksse.analyse.slope import Reach
 
 MIN_FRAMES = 20
-FIT_POINTS = 20
-"""Lags of the straight-line fit, evenly spaced: neighbours carry the same information."""
 SIGNIFICANT = 2.0
 """D must exceed this many of its standard errors to be told from no diffusion."""
 SUPERDIFFUSIVE = 1.5
 """An exponent above this is beyond the noise of a run with few jumps."""
-KNOWN_IF_DIFFUSIVE = (
-    "D_m2_s",
-    "D_err_m2_s",
-    "D_xyz_m2_s",
-    "D_collective_m2_s",
-    "D_collective_err_m2_s",
-    "haven_ratio",
-    "haven_ratio_err",
-    "sigma_mS_cm",
-    "sigma_collective_mS_cm",
-)
-ARRAYS = ("lag_ps", "msd_A2", "msd_err_A2")
 
 
-@dataclass(frozen=True)
-class DiffusionResult:
-    """What a set of equal MD runs says about the diffusion of one species.
+def diffusion_of(
+    sample: Sample,
+    *,
+    species: str,
+    frame_interval_ps: float,
+    volume_A3: float,
+    temperature_K: float | None = None,
+    charge: float | None = None,
+    untrusted_fraction: float | None = None,
+) -> DiffusionResult:
+    """D, Haven ratio and conductivity of one species from the MSDs of its ions.
 
-    Errors are one standard error (68 %). Unknown values are None; in every regime but
-    ``diffusive`` there is no D, only an upper bound.
-
-    Attributes
+    Parameters
     ----------
+    sample
+        MSDs of at least one run of 20 frames.
     species
         Symbol of the mobile element.
+    frame_interval_ps
+        Time between frames [ps], above 0.
+    volume_A3
+        Mean volume of the cell [Å³], above 0.
     temperature_K
-        Temperature [K].
-    D_m2_s, D_err_m2_s
-        Tracer diffusion coefficient [m²/s] and its error.
-    D_xyz_m2_s
-        Diffusion coefficient along each Cartesian axis [m²/s].
-    D_collective_m2_s, D_collective_err_m2_s
-        From the summed displacement of the ions [m²/s].
-    haven_ratio, haven_ratio_err
-        Tracer D over collective D.
-    sigma_mS_cm, sigma_collective_mS_cm
-        Conductivity by Nernst-Einstein and from the collective D [mS/cm]; their relative
-        errors are those of the two D.
-    regime
-        ``diffusive``, ``subdiffusive`` (the MSD grows, but not yet linearly) or
-        ``not_diffusive``.
-    upper_bound_m2_s
-        D is below this with about 95 % confidence [m²/s]; None where D is known and where the
-        MSD grows faster than linearly, which bounds nothing.
-    fit_window_ps
-        First and last lag of the fit [ps].
-    log_slope
-        Log-log slope of the MSD above its cage plateau in the window.
-    n_frames, n_atoms_species, n_runs
-        Frames of all runs together, mobile atoms in one run, and runs used.
+        Temperature [K], above 0; None leaves the conductivity unknown.
+    charge
+        Charge of a mobile ion [e]; None leaves the conductivity unknown.
     untrusted_fraction
-        Share of frames outside trust.
-    lag_ps, msd_A2, msd_err_A2
-        Lag [ps], MSD of the species [Å²] and its error, shape ``(lag,)``.
+        Share of frames outside trust, passed on.
+
+    Returns
+    -------
+    DiffusionResult
+        With a D only when the regime is ``diffusive``.
+
+    Raises
+    ------
+    AnalysisError
+        If there are fewer than 20 frames or a number is out of range.
+
+    Notes
+    -----
+    ``D = slope of MSD / 6`` by generalised least squares (:func:`dasksse.analyse.gls.fit_line`)
+    in the earliest window in which the MSD is a straight line
+    (:func:`dasksse.analyse.regime.find_window`). For its error see
+    :func:`dasksse.analyse.slope.spread_of`; it is widened where the slope still drifts.
     """
-
-    species: str
-    temperature_K: float
-    D_m2_s: float | None
-    D_err_m2_s: float | None
-    D_xyz_m2_s: tuple[float, float, float] | None
-    D_collective_m2_s: float | None
-    D_collective_err_m2_s: float | None
-    haven_ratio: float | None
-    haven_ratio_err: float | None
-    sigma_mS_cm: float | None
-    sigma_collective_mS_cm: float | None
-    regime: Regime
-    upper_bound_m2_s: float | None
-    fit_window_ps: tuple[float, float]
-    log_slope: float
-    n_frames: int
-    n_atoms_species: int
-    n_runs: int
-    untrusted_fraction: float | None
-    lag_ps: NDArray[np.float64]
-    msd_A2: NDArray[np.float64]
-    msd_err_A2: NDArray[np.float64]
-
-    def to_json(self) -> dict[str, Json]:
-        """Every value but the arrays, ready for :func:`json.dumps`."""
-        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ARRAYS}
-        return {
-            name: list(value) if isinstance(value, tuple) else value
-            for name, value in values.items()
-        }
+    _check_scalars(frame_interval_ps=frame_interval_ps, volume_A3=volume_A3)
+    if temperature_K is not None:
+        _check_scalars(temperature_K=temperature_K)
+    _check_length(sample.n_frames)
+    reach = reach_of(sample)
+    window = find_window(reach)
+    spread = _tracer_spread(reach, window)
+    exponent = log_slope(reach, window)
+    regime = _regime(window, spread, exponent)
+    to_D = M2_S_PER_A2_PS / 6.0 / frame_interval_ps
+    known: dict[str, Any] = dict.fromkeys(IF_DIFFUSIVE)
+    bound = None
+    if regime == "diffusive":
+        n_ions = sample.n_walkers // sample.n_runs
+        to_sigma = _sigma_per_D(n_ions / volume_A3, temperature_K, charge)
+        known |= _known_values(reach, window, spread, to_D, to_sigma)
+    elif exponent <= SUPERDIFFUSIVE:
+        bound = to_D * slope_bound(reach, window.line, spread)
+    n_jumps = effective_jumps(sample, window.line.slope)
+    peak = int(np.argmax(sample.non_gaussian[: len(reach.lags)]))
+    return DiffusionResult(
+        species=species,
+        temperature_K=None if temperature_K is None else float(temperature_K),
+        **known,
+        regime=regime,
+        upper_bound_m2_s=bound,
+        fit_window_ps=(window.start * frame_interval_ps, window.stop * frame_interval_ps),
+        log_slope=exponent,
+        effective_jumps=n_jumps,
+        floor=float(n_jumps**-0.5) if n_jumps > 0.0 else None,
+        non_gaussian_peak=float(sample.non_gaussian[peak]),
+        non_gaussian_peak_ps=float(reach.lags[peak]) * frame_interval_ps,
+        n_frames=int(sample.frames_per_run.sum()),
+        n_atoms_species=sample.n_walkers // sample.n_runs,
+        n_runs=sample.n_runs,
+        untrusted_fraction=untrusted_fraction,
+        lag_ps=np.arange(sample.n_frames, dtype=np.float64) * frame_interval_ps,
+        msd_A2=sample.msd_xyz.sum(axis=1),
+        msd_err_A2=msd_error(sample),
+    )
 
 
 def estimate_diffusion(
@@ -127,12 +136,12 @@ def estimate_diffusion(
     cells_per_run: Sequence[NDArray[np.floating]],
     numbers: NDArray[np.integer],
     mobile: str,
-    temperature_K: float,
+    temperature_K: float | None,
     frame_interval_ps: float,
     charge: float | None = None,
     untrusted_fraction: float | None = None,
 ) -> DiffusionResult:
-    """D, Haven ratio and conductivity of one species with honest errors.
+    """D, Haven ratio and conductivity of one species from positions in memory.
 
     Parameters
     ----------
@@ -148,14 +157,8 @@ def estimate_diffusion(
     mobile
         Symbol of the mobile element. All other atoms are the framework; the drift of their
         centre of mass is removed. Without a framework the box is the frame.
-    temperature_K
-        Temperature [K], above 0.
-    frame_interval_ps
-        Time between frames [ps], above 0.
-    charge
-        Charge of a mobile ion [e]; None leaves the conductivity unknown.
-    untrusted_fraction
-        Share of frames outside trust, passed on.
+    temperature_K, frame_interval_ps, charge, untrusted_fraction
+        See :func:`diffusion_of`.
 
     Returns
     -------
@@ -166,116 +169,124 @@ def estimate_diffusion(
     ------
     AnalysisError
         If there is no run of 20 frames, the element is absent or inputs do not match.
-
-    Notes
-    -----
-    ``D = slope of MSD / 6`` by least squares in the earliest window in which the MSD is a
-    straight line (:func:`dasksse.analyse.regime.find_window`). Its error is the largest of
-    four estimates (:func:`dasksse.analyse.slope.tracer_slope`), widened where the slope still
-    drifts. The limit of counting jumps follows He et al., doi:10.1038/s41524-018-0074-y.
     """
-    is_mobile = _mobile_mask(numbers, mobile)
-    _check_scalars(temperature_K=temperature_K, frame_interval_ps=frame_interval_ps)
-    used = _usable_runs(positions_per_run, cells_per_run, numbers)
-    ions = [_ion_paths(run, cells, numbers, is_mobile) for run, cells in used]
-    sample = sample_runs(ions)
-    window = find_window(sample.grid, sample.scatter, sample.n_frames)
-    lags = np.unique(np.linspace(window.start, window.stop, FIT_POINTS).astype(np.int64))
-    tracer = tracer_slope(sample, lags, slope_change=window.slope_change)
-    regime = _regime(window, tracer)
-    to_D = M2_S_PER_A2_PS / 6.0 / frame_interval_ps
-    n_ions = int(is_mobile.sum())
-    is_diffusive = regime == "diffusive"
-    known: dict[str, Any] = dict.fromkeys(KNOWN_IF_DIFFUSIVE)
-    if is_diffusive:
-        volume_A3 = np.mean([np.abs(np.linalg.det(cells)).mean() for _, cells in used])
-        sigma_per_D = _sigma_per_D(n_ions / float(volume_A3), temperature_K, charge)
-        known = _known_values(tracer, collective_slope(sample, lags), to_D, sigma_per_D)
-    return DiffusionResult(
+    _check_scalars(frame_interval_ps=frame_interval_ps)
+    _check_runs(positions_per_run, cells_per_run, numbers)
+    longest = max((len(positions) for positions in positions_per_run), default=0)
+    _check_length(longest)
+    runs = [
+        MemoryTrajectory(
+            np.asarray(numbers, dtype=np.int64),
+            positions,
+            cells,
+            frame_interval_ps,
+            name=f"run {index}",
+        )
+        for index, (positions, cells) in enumerate(
+            zip(positions_per_run, cells_per_run, strict=True)
+        )
+        if 2 * len(positions) >= longest
+    ]
+    has_framework = len(set(numbers.tolist())) > 1
+    sample = sample_trajectories(
+        runs, mobile, reference="framework" if has_framework else "none"
+    )
+    return diffusion_of(
+        sample,
         species=mobile,
-        temperature_K=float(temperature_K),
-        **known,
-        regime=regime,
-        upper_bound_m2_s=None if is_diffusive else _upper_bound(sample, window, tracer, to_D),
-        fit_window_ps=(window.start * frame_interval_ps, window.stop * frame_interval_ps),
-        log_slope=window.exponent,
-        n_frames=sum(len(run) for run in ions),
-        n_atoms_species=n_ions,
-        n_runs=sample.n_runs,
+        frame_interval_ps=frame_interval_ps,
+        volume_A3=float(np.mean([np.abs(np.linalg.det(run.cells())).mean() for run in runs])),
+        temperature_K=temperature_K,
+        charge=charge,
         untrusted_fraction=untrusted_fraction,
-        lag_ps=np.arange(sample.n_frames, dtype=np.float64) * frame_interval_ps,
-        msd_A2=sample.msd_xyz.sum(axis=1),
-        msd_err_A2=msd_error(sample),
     )
 
 
-def _sigma_per_D(density_A3: float, temperature_K: float, charge: float | None) -> float | None:
-    """Nernst-Einstein conductivity [mS/cm] of ions with a D of 1 m²/s; None without charge."""
-    if charge is None:
+def _tracer_spread(reach: Reach, window: Window) -> Spread:
+    """Error of the slope [Å²/frame]; never below that of counting jumps."""
+    line = window.line
+    spread = spread_of(reach, line.weights, line, start=window.start)
+    slope = max(line.slope, 0.0)
+    counting = slope / np.sqrt(countable_jumps(reach, line, window.start))
+    if spread.error < counting:
+        spread = Spread(float(counting**2), np.ones(1))
+    return spread.widened((slope * window.slope_change) ** 2)
+
+
+def _regime(window: Window, spread: Spread, exponent: float) -> Regime:
+    """Name the motion: a slope that could be zero is no diffusion, a curve not yet."""
+    if not window.line.slope > SIGNIFICANT * spread.error:
+        return "not_diffusive"
+    if window.is_linear:
+        return "diffusive"
+    return "subdiffusive" if 0.0 < exponent < 1.0 else "not_diffusive"
+
+
+def _known_values(
+    reach: Reach, window: Window, spread: Spread, to_D: float, to_sigma: float | None
+) -> dict[str, Any]:
+    """Fields that exist only in the diffusive regime, by name."""
+    line = window.line
+    tracer = log_normal(line.slope, spread).scaled(to_D)
+    collective = _collective(reach, line)
+    by_axis = [
+        spread_of(reach, line.weights * axis, line, start=window.start).error
+        for axis in np.eye(3)
+    ]
+    by_stretch = reach.of_each_stretch(line.weights).reshape(reach.sample.n_runs, -1)
+    known: dict[str, Any] = {
+        "D_xyz_m2_s": tuple(3.0 * to_D * slope for slope in line.slope_xyz.tolist()),
+        "D_xyz_err_m2_s": tuple(3.0 * to_D * error for error in by_axis),
+        **_fields("D", "_m2_s", tracer),
+    }
+    if np.isfinite(by_stretch).all():
+        known["D_bootstrap_err_m2_s"] = to_D * bootstrap_error(by_stretch)
+    if to_sigma is not None:
+        known |= _fields("sigma", "_mS_cm", tracer.scaled(to_sigma))
+    if collective is not None:
+        collective = collective.scaled(to_D)
+        known |= _fields("D_collective", "_m2_s", collective)
+        known |= _fields("haven_ratio", "", tracer.over(collective))
+        if to_sigma is not None:
+            known |= _fields("sigma_collective", "_mS_cm", collective.scaled(to_sigma))
+    return known
+
+
+def _collective(reach: Reach, line: Line) -> Estimate | None:
+    """Slope of the collective MSD [Å²/frame]; None where chance made it fall.
+
+    The summed displacement is one walker in each run, and Gaussian, as it sums many jumps. Its
+    line has the weights of the tracer's, as it is too noisy for its own.
+    """
+    slope = float(np.sum(line.weights * reach.collective_xyz))
+    if not slope > 0.0:
+        return None
+    walk, sample = line.scaled(slope / line.slope), reach.sample
+    variance = variance_of(line.weights, walk, reach.lags, sample.n_frames)
+    return chi_square(slope, float(np.sqrt(variance / sample.n_runs)))
+
+
+def _fields(name: str, unit: str, estimate: Estimate) -> dict[str, float]:
+    """An estimate by the names of its fields in a result."""
+    return {
+        f"{name}{unit}": estimate.value,
+        f"{name}_err{unit}": estimate.error,
+        f"{name}_low68{unit}": estimate.within68.low,
+        f"{name}_high68{unit}": estimate.within68.high,
+        f"{name}_low95{unit}": estimate.within95.low,
+        f"{name}_high95{unit}": estimate.within95.high,
+    }
+
+
+def _sigma_per_D(
+    density_A3: float, temperature_K: float | None, charge: float | None
+) -> float | None:
+    """Nernst-Einstein conductivity [mS/cm] of ions with a D of 1 m²/s, where it is known."""
+    if charge is None or temperature_K is None:
         return None
     return nernst_einstein_mS_cm(
         1.0, carrier_density_A3=density_A3, temperature_K=temperature_K, charge=charge
     )
-
-
-def _known_values(
-    tracer: Slope, collective: Slope, to_D: float, sigma_per_D: float | None
-) -> dict[str, Any]:
-    """Fields that exist only in the diffusive regime, by name."""
-    D = tracer.value * to_D
-    D_collective = D_collective_err = haven = haven_err = None
-    if collective.value > 0.0:
-        D_collective, D_collective_err = collective.value * to_D, collective.error * to_D
-        haven = tracer.value / collective.value
-        haven_err = haven * float(
-            np.hypot(tracer.error / tracer.value, collective.error / collective.value)
-        )
-    sigmas = [
-        None if sigma_per_D is None or value is None else sigma_per_D * value
-        for value in (D, D_collective)
-    ]
-    D_xyz = tuple(3.0 * to_D * slope for slope in tracer.xyz)
-    values = (D, tracer.error * to_D, D_xyz, D_collective, D_collective_err, haven, haven_err)
-    return dict(zip(KNOWN_IF_DIFFUSIVE, (*values, *sigmas), strict=True))
-
-
-def _regime(window: Window, tracer: Slope) -> Regime:
-    """Name the motion: a slope that could be zero is no diffusion, a curve not yet."""
-    if not tracer.value > SIGNIFICANT * tracer.error:
-        return "not_diffusive"
-    if window.is_linear:
-        return "diffusive"
-    return "subdiffusive" if 0.0 < window.exponent < 1.0 else "not_diffusive"
-
-
-def _upper_bound(sample: Sample, window: Window, tracer: Slope, to_D: float) -> float | None:
-    """Bound on D [m²/s], if the motion allows one."""
-    return None if window.exponent > SUPERDIFFUSIVE else slope_bound(sample, tracer) * to_D
-
-
-def _ion_paths(
-    positions: NDArray[np.floating],
-    cells: NDArray[np.floating],
-    numbers: NDArray[np.integer],
-    is_mobile: NDArray[np.bool_],
-) -> NDArray[np.floating]:
-    """Positions of the mobile ions against the framework [Å], shape ``(frame, ion, xyz)``."""
-    fixed = to_displacements(positions, cells)
-    ions = fixed[:, is_mobile]
-    if is_mobile.all():
-        return ions
-    drift = centre_drift(fixed, mask=~is_mobile, weights=atomic_masses[numbers])
-    return np.asarray(ions - drift[:, None, :])
-
-
-def _mobile_mask(numbers: NDArray[np.integer], mobile: str) -> NDArray[np.bool_]:
-    """Atoms of the mobile element, shape ``(atom,)``."""
-    symbols = np.array([chemical_symbols[number] for number in numbers])
-    if mobile not in symbols:
-        present = ", ".join(sorted(set(symbols)))
-        msg = f"no {mobile!r} among the atoms; elements present: {present}"
-        raise AnalysisError(msg)
-    return np.asarray(symbols == mobile)
 
 
 def _check_scalars(**values: float) -> None:
@@ -286,12 +297,22 @@ def _check_scalars(**values: float) -> None:
             raise AnalysisError(msg)
 
 
-def _usable_runs(
+def _check_length(n_frames: int) -> None:
+    """Refuse runs that are too short for a window."""
+    if n_frames < MIN_FRAMES:
+        msg = (
+            f"the longest run has {n_frames} frames, diffusion needs at least {MIN_FRAMES}: "
+            "run longer, write frames more often or discard less equilibration"
+        )
+        raise AnalysisError(msg)
+
+
+def _check_runs(
     positions_per_run: Sequence[NDArray[np.floating]],
     cells_per_run: Sequence[NDArray[np.floating]],
     numbers: NDArray[np.integer],
-) -> list[tuple[NDArray[np.floating], NDArray[np.floating]]]:
-    """Runs of useful length with their cells."""
+) -> None:
+    """Refuse runs that do not match their cells or the atoms."""
     if len(positions_per_run) != len(cells_per_run):
         msg = f"{len(positions_per_run)} runs, but cells of {len(cells_per_run)}"
         raise AnalysisError(msg)
@@ -302,12 +323,3 @@ def _usable_runs(
                 "to match the atomic numbers"
             )
             raise AnalysisError(msg)
-    longest = max((len(positions) for positions in positions_per_run), default=0)
-    if longest < MIN_FRAMES:
-        msg = (
-            f"the longest run has {longest} frames, diffusion needs at least {MIN_FRAMES}: "
-            "run longer, write frames more often or discard less equilibration"
-        )
-        raise AnalysisError(msg)
-    runs = zip(positions_per_run, cells_per_run, strict=True)
-    return [(run, cells) for run, cells in runs if 2 * len(run) >= longest]

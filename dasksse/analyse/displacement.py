@@ -62,7 +62,8 @@ def to_displacements(
         raise AnalysisError(msg)
     fixed = positions
     if np.ptp(boxes, axis=0).max() > CONSTANT_CELL_A:
-        fixed = _in_mean_cell(positions, np.asarray(boxes, dtype=np.float64))
+        maps = maps_to_cell(np.asarray(boxes, dtype=np.float64), boxes.mean(axis=0))
+        fixed = np.asarray(np.einsum("fax,fxy->fay", positions, maps))
     if masses is None:
         return fixed
     return remove_drift(fixed, weights=masses)
@@ -152,13 +153,28 @@ def _check_positions(positions: NDArray[np.floating]) -> None:
         raise AnalysisError(msg)
 
 
-def _in_mean_cell(
-    positions: NDArray[np.floating], cells: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Unwrapped fractions times the mean cell [Å]."""
+def maps_to_cell(cells: NDArray[np.float64], fixed: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Linear map of each frame that takes positions to the same fractions of a fixed cell.
+
+    Parameters
+    ----------
+    cells
+        Cell vectors as rows [Å], shape ``(frame, lattice, xyz)``.
+    fixed
+        Cell to map to, as a rule the mean one [Å], shape ``(lattice, xyz)``.
+
+    Returns
+    -------
+    NDArray[np.float64]
+        Matrices that positions are multiplied by from the right, shape ``(frame, xyz, xyz)``.
+
+    Raises
+    ------
+    AnalysisError
+        If a cell has no volume.
+    """
     volumes = np.abs(np.linalg.det(cells))
     if not np.all(volumes > 0.0):
         msg = f"the cell of frame {int(np.argmin(volumes > 0.0))} has no volume"
         raise AnalysisError(msg)
-    to_mean = np.linalg.inv(cells) @ cells.mean(axis=0)
-    return np.asarray(np.einsum("fax,fxy->fay", positions, to_mean))
+    return np.asarray(np.linalg.inv(cells) @ fixed)

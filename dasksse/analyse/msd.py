@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.fft import irfft, next_fast_len, rfft
+from scipy.fft import fft, ifft, next_fast_len
 
 from dasksse.errors import AnalysisError
 
@@ -15,11 +15,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-BLOCK_COLUMNS = 72
-"""Columns (atom × xyz) transformed at once: bounds the memory and stays in cache."""
-
+CACHE_BYTES = 4_000_000
+"""Ions are worked on in batches of about this size, which stay in the cache of a core."""
+TURNED_FRAMES = 512
+"""Frames turned into columns at once: a piece that stays in the cache."""
 ORIGINS_PER_LAG = 5
 """Time origins used within one lag where single atoms are followed: more are correlated."""
+MOST_ORIGINS = 4096
+"""Time origins of one atom used at any lag: the scatter between atoms needs no more."""
 
 
 def mean_squared_displacement(positions: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -39,13 +42,6 @@ def mean_squared_displacement(positions: NDArray[np.floating]) -> NDArray[np.flo
     ------
     AnalysisError
         If there are fewer than two frames or no atom.
-
-    Notes
-    -----
-    Splitting ``|r(k + m) - r(k)|²`` leaves two running sums of squares and an autocorrelation,
-    which is the inverse transform of the power spectrum (Calandrini et al.,
-    doi:10.1051/sfn/201112010). The inverse is linear, so one of them serves all atoms.
-    O(frames log frames) for each atom, equal to the direct sum but for rounding.
     """
     return msd_per_axis(positions).sum(axis=-1)
 
@@ -72,24 +68,93 @@ def msd_per_axis(positions: NDArray[np.floating]) -> NDArray[np.float64]:
     if n_frames < 2 or n_atoms < 1:  # noqa: PLR2004 - one frame has no displacement
         msg = f"MSD needs at least 2 frames and 1 atom, got {n_frames} and {n_atoms}"
         raise AnalysisError(msg)
-    n_axes = positions.shape[2]
-    padded = next_fast_len(2 * n_frames - 1, real=True)
-    power = np.zeros((n_axes, padded // 2 + 1))
-    squares = np.zeros((n_axes, n_frames))
-    for start in range(0, n_atoms, BLOCK_COLUMNS // n_axes):
-        block = positions[:, start : start + BLOCK_COLUMNS // n_axes].astype(np.float64)
-        block -= block.mean(axis=0)  # displacements do not change, rounding shrinks
-        columns = np.ascontiguousarray(block.transpose(2, 1, 0))
-        spectrum = rfft(columns, n=padded, axis=-1)
-        power += np.sum(spectrum.real**2 + spectrum.imag**2, axis=1)
-        squares += np.sum(columns**2, axis=1)
-    correlation = irfft(power, n=padded, axis=-1)[:, :n_frames]
-    running = np.concatenate([np.zeros((n_axes, 1)), np.cumsum(squares, axis=-1)], axis=-1)
-    lags = np.arange(n_frames)
-    ends = running[:, n_frames - lags] + running[:, -1:] - running[:, lags]
-    msd = (ends - 2.0 * correlation) / ((n_frames - lags) * n_atoms)
-    msd[:, 0] = 0.0
-    return np.asarray(np.maximum(msd, 0.0).T)
+    return squared_displacements(columns_of(positions)).T / n_atoms
+
+
+def columns_of(positions: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Positions with the frames of a coordinate side by side in memory.
+
+    Parameters
+    ----------
+    positions
+        Positions [Å], shape ``(frame, atom, xyz)``.
+
+    Returns
+    -------
+    NDArray[np.float64]
+        The same [Å], shape ``(xyz, atom, frame)``; a view where they lie so already.
+    """
+    turned = positions.transpose(2, 1, 0)
+    if turned.dtype == np.float64 and turned.strides[-1] == turned.itemsize:
+        return np.asarray(turned, dtype=np.float64)
+    columns = np.empty(turned.shape)
+    for start in range(0, len(positions), TURNED_FRAMES):
+        piece = np.s_[..., start : start + TURNED_FRAMES]
+        columns[piece] = turned[piece]
+    return columns
+
+
+def squared_displacements(columns: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Squared displacements summed over ions and averaged over all time origins.
+
+    Parameters
+    ----------
+    columns
+        Positions of at least one ion in at least two frames [Å], shape ``(axis, ion, frame)``.
+
+    Returns
+    -------
+    NDArray[np.float64]
+        Sums [Å²] at lag ``0 .. n_frames - 1``, shape ``(axis, lag)``.
+
+    Notes
+    -----
+    Splitting ``|r(k + m) - r(k)|²`` leaves two running sums of squares and an autocorrelation,
+    which is the inverse transform of the power spectrum (Calandrini et al.,
+    doi:10.1051/sfn/201112010). The inverse is linear, so one of them serves all ions.
+    O(frames log frames) for each ion, equal to the direct sum but for rounding.
+
+    Two ions x and y are transformed as one complex column x + iy. The real part of the inverse
+    of its power spectrum is the sum of both autocorrelations, so they need not be parted.
+    """
+    n_axes, n_ions, n_frames = columns.shape
+    padded = next_fast_len(2 * n_frames - 1)
+    n_pairs = int(np.clip(CACHE_BYTES // (16 * padded), 1, (n_ions + 1) // 2))
+    pairs = np.empty((n_pairs, padded), dtype=np.complex128)
+    power = np.zeros((n_axes, 2 * padded))  # squares of real and imaginary parts in turn
+    squares = np.zeros((n_axes, 2 * n_frames))
+    for axis in range(n_axes):
+        for start in range(0, n_ions, 2 * n_pairs):
+            batch = columns[axis, start : start + 2 * n_pairs]
+            spectra = pairs[: (len(batch) + 1) // 2]
+            _pack(batch, spectra)
+            squares[axis] += _sum_of_squares(spectra[:, :n_frames])
+            power[axis] += _sum_of_squares(fft(spectra, axis=-1, overwrite_x=True))
+    power = power.reshape(n_axes, padded, 2).sum(axis=-1)
+    correlation = ifft(power, axis=-1)[:, :n_frames].real
+    running = np.zeros((n_axes, n_frames + 1))
+    np.cumsum(squares.reshape(n_axes, n_frames, 2).sum(axis=-1), axis=-1, out=running[:, 1:])
+    # squares of the first and of the last n_frames - lag frames
+    ends = running[:, :0:-1] + running[:, -1:] - running[:, :-1]
+    sums = (ends - 2.0 * correlation) / np.arange(n_frames, 0, -1)
+    sums[:, 0] = 0.0
+    return np.maximum(sums, 0.0, out=sums)
+
+
+def _pack(batch: NDArray[np.float64], pairs: NDArray[np.complex128]) -> None:
+    """Write ions two by two into complex columns, about their means and padded with zeros."""
+    n_ions, n_frames = batch.shape
+    centre = batch.mean(axis=1, keepdims=True)  # displacements stay, rounding shrinks
+    pairs[:, n_frames:] = 0.0
+    np.subtract(batch[0::2], centre[0::2], out=pairs.real[:, :n_frames])
+    np.subtract(batch[1::2], centre[1::2], out=pairs.imag[: n_ions // 2, :n_frames])
+    pairs.imag[n_ions // 2 :, :n_frames] = 0.0  # an odd ion is alone
+
+
+def _sum_of_squares(values: NDArray[np.complex128]) -> NDArray[np.float64]:
+    """Squares of real and imaginary parts in turn, summed over the first axis."""
+    parts = values.view(np.float64)
+    return np.asarray(np.einsum("pk,pk->k", parts, parts))
 
 
 def collective_msd_per_axis(
@@ -192,28 +257,34 @@ def msd_of_each_atom(
 
     Notes
     -----
-    Origins are a fraction of the lag apart, so the cost falls with the lag: O(frames log
-    frames) in all.
+    Direct sums over origins that lie evenly over the run: all of them, or where these are more,
+    five within a lag or some 4096 in all. The first costs nothing, as closer origins see the
+    same motion. The second shows in a long run at short lags alone: the MSD of one atom is
+    noisier there than it could be, its mean stays right, and the cost about that of the FFT.
     """
-    n_frames, n_atoms, n_axes = positions.shape
-    strides = np.maximum(1, lags // ORIGINS_PER_LAG)
-    by_atom = np.empty((n_atoms, len(lags), n_axes))
+    columns = columns_of(positions)
+    n_axes, n_atoms, n_frames = columns.shape
+    strides = np.maximum(1, np.maximum(lags // ORIGINS_PER_LAG, n_frames // MOST_ORIGINS))
+    n_origins = -(-(n_frames - lags) // strides)
+    starts = [np.arange(k) * n // k for n in n_origins for k in [min(n_blocks, n)]]
+    sums = np.zeros((n_axes, n_atoms, len(lags), n_blocks))
     fourth = np.zeros(len(lags))
-    by_origin = [
-        np.zeros((-(-(n_frames - lag) // stride), n_axes))
-        for lag, stride in zip(lags, strides, strict=True)
-    ]
-    width = BLOCK_COLUMNS // n_axes
-    for start in range(0, n_atoms, width):
-        chunk = np.ascontiguousarray(positions[:, start : start + width], dtype=np.float64)
-        for column, (lag, stride) in enumerate(zip(lags, strides, strict=True)):
-            squared = (chunk[lag::stride] - chunk[:-lag:stride]) ** 2
-            by_atom[start : start + width, column] = squared.mean(axis=0)
-            by_origin[column] += squared.sum(axis=1)
-            fourth[column] += np.sum(squared.sum(axis=-1) ** 2) / len(squared) / n_atoms
-    by_block = np.full((n_blocks, len(lags), n_axes), np.nan)
-    for column, squared in enumerate(by_origin):
-        for index, stretch in enumerate(np.array_split(squared, n_blocks)):
-            if len(stretch):
-                by_block[index, column] = stretch.mean(axis=0) / n_atoms
-    return ResolvedMsd(by_atom, by_block, fourth)
+    width = max(1, CACHE_BYTES // (8 * n_axes * n_frames))
+    for first in range(0, n_atoms, width):
+        batch = np.s_[:, first : first + width]
+        atoms = columns[batch]
+        for at, (lag, stride) in enumerate(zip(lags, strides, strict=True)):
+            squared = atoms[..., lag::stride] - atoms[..., :-lag:stride]
+            np.square(squared, out=squared)
+            sums[batch][..., at, : len(starts[at])] = np.add.reduceat(
+                squared, starts[at], axis=-1
+            )
+            fourth[at] += np.sum(np.square(squared.sum(axis=0)))
+    counts = np.full((len(lags), n_blocks), np.nan)
+    for row, first_origins, n in zip(counts, starts, n_origins, strict=True):
+        row[: len(first_origins)] = np.diff(first_origins, append=n)
+    return ResolvedMsd(
+        by_atom=(sums.sum(axis=-1) / n_origins).transpose(1, 2, 0),
+        by_block=(sums.mean(axis=1) / counts).transpose(2, 1, 0),
+        fourth_power=fourth / (n_origins * n_atoms),
+    )

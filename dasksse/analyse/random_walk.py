@@ -12,7 +12,12 @@ if TYPE_CHECKING:
 
 
 def msd_covariance(
-    lags: NDArray[np.int64], n_frames: int, *, step_variance: float, noise_variance: float
+    lags: NDArray[np.int64],
+    n_frames: int,
+    *,
+    step_variance: float,
+    noise_variance: float,
+    n_stretches: int = 1,
 ) -> NDArray[np.float64]:
     """Exact covariance of the time-averaged MSD of one walker along one axis.
 
@@ -29,6 +34,8 @@ def msd_covariance(
         Variance of a step between two frames [Å²], ``2 D dt``, at least 0.
     noise_variance
         Variance of the rattling [Å²], at least 0; uncorrelated between frames.
+    n_stretches
+        Average only over the time origins of one of so many equal stretches of the walk.
 
     Returns
     -------
@@ -43,11 +50,14 @@ def msd_covariance(
     ``k - l`` only, so the double sum over origins is a single one: O(lags² × longest lag).
     """
     powers = np.array([step_variance**2, step_variance * noise_variance, noise_variance**2])
-    return np.asarray(np.tensordot(powers, _covariance_terms(tuple(lags), n_frames), axes=1))
+    terms = _covariance_terms(tuple(lags.tolist()), n_frames, n_stretches)
+    return np.asarray(np.tensordot(powers, terms, axes=1))
 
 
 @lru_cache(maxsize=8)
-def _covariance_terms(lags: tuple[int, ...], n_frames: int) -> NDArray[np.float64]:
+def _covariance_terms(
+    lags: tuple[int, ...], n_frames: int, n_stretches: int
+) -> NDArray[np.float64]:
     """Factors of step², step × noise and noise² in the covariance, ``(term, lag, lag)``."""
     terms = np.empty((3, len(lags), len(lags)))
     for row, short in enumerate(lags):
@@ -57,7 +67,7 @@ def _covariance_terms(lags: tuple[int, ...], n_frames: int) -> NDArray[np.float6
             ends = np.zeros(len(shift))
             np.add.at(ends, [short, long], 1.0)  # starts coincide; ends coincide
             ends[[0, -1]] -= 1.0  # the end of one is the start of the other
-            n_short, n_long = n_frames - short, n_frames - long
+            n_short, n_long = (n_frames - short) / n_stretches, (n_frames - long) / n_stretches
             pairs = np.maximum(np.minimum(n_short, n_long + shift) - np.maximum(0, shift), 0)
             products = np.stack([overlap**2, 2.0 * overlap * ends, ends**2])
             total = 2.0 * products @ pairs / (n_short * n_long)
@@ -80,39 +90,3 @@ def slope_weights(lags: NDArray[np.floating] | NDArray[np.integer]) -> NDArray[n
     """
     centred = lags - np.mean(lags)
     return np.asarray(centred / np.sum(centred**2))
-
-
-def slope_error(
-    lags: NDArray[np.int64], msd_xyz: NDArray[np.float64], n_frames: int, n_walkers: int
-) -> float:
-    """Standard error of the least-squares MSD slope of independent random walkers.
-
-    Parameters
-    ----------
-    lags
-        Lags [frames] of the fit, shape ``(lag,)``.
-    msd_xyz
-        MSD along each axis at these lags [Å²], shape ``(lag, xyz)``.
-    n_frames
-        Length of each walk [frames].
-    n_walkers
-        Number of independent walkers averaged over.
-
-    Returns
-    -------
-    float
-        Standard error of the slope of the summed MSD [Å²/frame].
-    """
-    weights = slope_weights(lags)
-    variance = 0.0
-    for msd in msd_xyz.T:
-        slope = float(weights @ msd)
-        intercept = float(np.mean(msd) - slope * np.mean(lags))
-        covariance = msd_covariance(
-            lags,
-            n_frames,
-            step_variance=max(slope, 0.0),
-            noise_variance=max(intercept / 2.0, 0.0),
-        )
-        variance += float(weights @ covariance @ weights)
-    return float(np.sqrt(variance / n_walkers))

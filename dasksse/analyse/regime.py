@@ -8,55 +8,67 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from dasksse.analyse.random_walk import slope_weights
+from dasksse.analyse.slope import FEWEST_LAGS, JUMP_LENGTH_A, spread_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from dasksse.analyse.gls import Line
+    from dasksse.analyse.slope import Reach
+
 Regime = Literal["diffusive", "subdiffusive", "not_diffusive"]
 
 GRID_RATIO = 1.15
-LONGEST_LAG = 1 / 3
-"""Share of the run beyond which too few independent time origins are left."""
 USUAL_LAG = 1 / 10
-"""Share of the run where the window ends if it may: longer lags add only noise."""
+"""Share of the run where the window ends if it may: longer lags add next to nothing."""
 WINDOW_RATIO = 4.0
-"""A window ends at least at this multiple of its start, or a line could hide any curve."""
-MIN_POINTS = 4
-JUMP_LENGTH_A = 2.5
-"""Distance between neighbouring sites of a typical lithium or sodium conductor [Å]."""
+"""A window ends at this multiple of its start at least, or a line could hide any curve."""
+LATEST_NEED = 1 / 20
+"""Share of the run beyond which the window need not start later for ions to have jumped."""
+SHORTEST_LAG = 1 / 800
+"""Share of the run below which lags are not needed, nor well sampled for single ions."""
 CAGE_EXPONENT = 0.5
 """An MSD that grows more slowly than this between two lags sits on a cage plateau."""
 FLATTEST = 0.1
 """Exponents this close to the smallest one count as equally flat."""
-EXPONENT_TOLERANCE = (0.15, 0.2)
-"""Distance of the exponent from 1 that always passes, and that never passes for noise."""
-CHANGE_TOLERANCE = (0.1, 0.5)
-"""The same for the relative change of the slope."""
-NOISE_ERRORS, CHANGE_ERRORS = 1.5, 2.5
-"""Standard errors up to which a change of the slope is noise, and beyond which it is a curve;
+JUMPED_TWICE = 0.3
+"""Non-Gaussian parameter of ions that have jumped twice on average."""
+LATER = (2.0, 4.0, 8.0)
+"""Windows that must agree start later by these factors."""
+CHANGE_TOLERANCE = 0.1
+"""Relative change of the slope that is always let pass."""
+CHANGE_ERRORS, NOISE_ERRORS = 2.5, 2.0
+"""Standard errors beyond which a change of the slope is a curve, and up to which it is noise;
 in between, the error of D grows."""
+SETTLING = 4.0
+"""A window starts so many times later than the last one whose slope was seen to change: by then
+what relaxes exponentially is gone, and what does not has been found out."""
 
 
 @dataclass(frozen=True)
 class Window:
-    """A range of lags and the exponent of the MSD in it.
+    """A range of lags and how straight the MSD is in it.
 
     Attributes
     ----------
     start, stop
         First and last lag [frames].
-    exponent
-        Log-log slope of the MSD above its cage plateau: 1 is diffusive, 2 ballistic.
+    line
+        Straight line fitted to it.
+    plateau
+        MSD that ions in their cages have [Å²].
     slope_change
         By how much the slope still changes at longer lags beyond what noise explains,
         relative to the slope.
     is_linear
-        True where the MSD is a straight line within errors.
+        True where the MSD is a straight line within errors from here on, and ions have left
+        their sites.
     """
 
     start: int
     stop: int
-    exponent: float
+    line: Line
+    plateau: float
     slope_change: float
     is_linear: bool
 
@@ -88,19 +100,13 @@ def cage_plateau(lags: NDArray[np.int64], msd: NDArray[np.float64]) -> tuple[int
     return int(lags[first]), float(msd[first] * min(1.0, 1.0 - exponent[first]))
 
 
-def find_window(
-    lags: NDArray[np.int64], by_walker: NDArray[np.float64], n_frames: int
-) -> Window:
+def find_window(reach: Reach) -> Window:
     """Earliest window of lags in which the MSD grows linearly, or the last one tried.
 
     Parameters
     ----------
-    lags
-        Lags [frames] as from :func:`lag_grid`, shape ``(lag,)``.
-    by_walker
-        MSD of each independent walker at these lags [Å²], shape ``(walker, lag)``.
-    n_frames
-        Length of a run [frames].
+    reach
+        MSDs of all runs.
 
     Returns
     -------
@@ -109,62 +115,84 @@ def find_window(
 
     Notes
     -----
-    Two things are asked of a window. The log-log slope of the MSD above its cage plateau is 1,
-    and the slope of the MSD is the same in the first and the second half (in ln lag) of all
-    lags from its start to the longest. Errors follow from the scatter of the walkers. The
-    window ends where ions have left their sites on average, or one hop forth and back would
-    pass for diffusion.
+    Lines fitted from a lag on, from twice it on and so on must have the same slope, or the
+    window starts several times later than the last one for which they had not. Where ions jump,
+    it starts when they have done so once if the run is long enough, and there is no diffusion
+    unless they have within the longest lag: one hop forth and back would pass for it.
     """
-    msd = by_walker.mean(axis=0)
-    early = lags <= max(n_frames * USUAL_LAG / 2, MIN_POINTS)
+    lags, msd, n_frames = reach.lags, reach.msd, reach.sample.n_frames
+    early = lags <= max(n_frames * USUAL_LAG / 2, FEWEST_LAGS)
     settled, plateau = cage_plateau(lags[early], np.maximum(msd[early], np.finfo(float).tiny))
-    longest = n_frames * LONGEST_LAG
-    has_left = msd - plateau >= JUMP_LENGTH_A**2
-    leaving = float(lags[np.argmax(has_left)]) if has_left.any() else longest
-    window = Window(1, int(longest), 0.0, 0.0, is_linear=False)
-    for start in lags[(lags > settled) & (lags * WINDOW_RATIO <= longest)]:
-        stop = min(longest, max(n_frames * USUAL_LAG, start * WINDOW_RATIO, leaving))
-        inside = (lags >= start) & (lags <= stop)
-        if np.count_nonzero(inside) < MIN_POINTS or msd[inside].min() <= plateau:
-            continue
-        exponent, exponent_error = _exponent(lags[inside], by_walker[:, inside], plateau)
-        change, change_error = _slope_change(lags, by_walker, float(start), longest)
-        is_linear = _is_noise(exponent - 1.0, exponent_error, EXPONENT_TOLERANCE) and _is_noise(
-            change, CHANGE_ERRORS * change_error, CHANGE_TOLERANCE
+    left = _have_left(reach, plateau) & (lags > settled)
+    leaving = float(lags[np.argmax(left)]) if left.any() else np.inf
+    earliest = max(n_frames * SHORTEST_LAG, min(leaving, n_frames * LATEST_NEED))
+    last_bent = 0.0
+    for start in _starts(lags, settled):
+        stop = min(lags[-1], max(n_frames * USUAL_LAG, start * WINDOW_RATIO))
+        line = reach.fit(start, stop)
+        change = _slope_change(reach, line, start)
+        if change is None:
+            last_bent = start
+        is_linear = start >= max(earliest, SETTLING * last_bent) and bool(left.any())
+        window = Window(
+            int(start), int(stop), line, plateau, 0.0 if change is None else change, is_linear
         )
-        excess = float(np.sqrt(max(change**2 - (NOISE_ERRORS * change_error) ** 2, 0.0)))
-        window = Window(int(start), int(stop), exponent, excess, is_linear)
         if is_linear:
             break
     return window
 
 
-def _is_noise(value: float, error: float, tolerance: tuple[float, float]) -> bool:
-    """Whether a value counts as 0, given its error and what always and never passes."""
-    least, most = tolerance
-    return abs(value) <= min(max(error, least), most)
+def log_slope(reach: Reach, window: Window) -> float:
+    """Log-log slope of the MSD above its cage plateau: 1 is diffusive, 2 ballistic.
+
+    Parameters
+    ----------
+    reach
+        MSDs of all runs.
+    window
+        Lags to look at.
+    """
+    inside = (reach.lags >= window.start) & (reach.lags <= window.stop)
+    above = reach.msd[inside] - window.plateau
+    if above.min() <= 0.0:
+        return 0.0
+    return float(slope_weights(np.log(reach.lags[inside])) @ np.log(above))
 
 
-def _exponent(
-    lags: NDArray[np.int64], by_walker: NDArray[np.float64], plateau: float
-) -> tuple[float, float]:
-    """Log-log slope of the MSD above the plateau, and its standard error."""
-    msd = by_walker.mean(axis=0)
-    weights = slope_weights(np.log(lags))
-    scatter = (by_walker - msd) / (msd - plateau) @ weights
-    error = np.sqrt(np.mean(scatter**2) / max(len(scatter) - 1, 1))
-    return float(weights @ np.log(msd - plateau)), float(error)
+def _have_left(reach: Reach, plateau: float) -> NDArray[np.bool_]:
+    """Lags after which ions are on other sites than before, shape ``(lag,)``.
+
+    Either they moved by the distance of sites, or so many jumped that their displacements are
+    close to Gaussian: jumps may be shorter than usual, and a random walk in small steps has
+    none.
+    """
+    share = 1.0 - plateau / np.maximum(reach.msd, np.finfo(float).tiny)
+    non_gaussian = reach.sample.non_gaussian[: len(reach.lags)]
+    mixed = (share > 0.0) & (non_gaussian <= JUMPED_TWICE * share**2)
+    return mixed | (share * reach.msd >= JUMP_LENGTH_A**2)
 
 
-def _slope_change(
-    lags: NDArray[np.int64], by_walker: NDArray[np.float64], start: float, longest: float
-) -> tuple[float, float]:
-    """Relative change of the slope from the first to the second half, and its error."""
-    middle = np.sqrt(start * longest)
-    halves = (lags >= start) & (lags <= middle), (lags >= middle) & (lags <= longest)
-    first, last = (by_walker[:, half] @ slope_weights(lags[half]) for half in halves)
-    if not first.mean() > 0.0:
-        return -1.0, 0.0
-    ratio = last.mean() / first.mean()
-    error = np.sqrt(np.mean((last - ratio * first) ** 2) / max(len(first) - 1, 1))
-    return float(ratio - 1.0), float(error / first.mean())
+def _starts(lags: NDArray[np.int64], settled: int) -> NDArray[np.int64]:
+    """Lags at which a window may start, at least one."""
+    possible = (lags > settled) & (lags * WINDOW_RATIO <= lags[-1])
+    return lags[possible] if possible.any() else lags[: -FEWEST_LAGS + 1][-1:]
+
+
+def _slope_change(reach: Reach, line: Line, start: float) -> float | None:
+    """Relative change of the slope at longer lags beyond noise; None where the MSD bends."""
+    if not line.slope > 0.0:
+        return None
+    excess = 0.0
+    for factor in LATER:
+        first = factor * start
+        n_lags = np.count_nonzero(reach.lags >= first)
+        if 2.0 * first > reach.lags[-1] or n_lags < FEWEST_LAGS:
+            break
+        later = reach.fit(first, reach.lags[-1])
+        change = later.slope / line.slope - 1.0
+        spread = spread_of(reach, later.weights - line.weights, line, start=first)
+        error = spread.error / line.slope
+        if abs(change) > max(CHANGE_TOLERANCE, CHANGE_ERRORS * error):
+            return None
+        excess = max(excess, change**2 - (NOISE_ERRORS * error) ** 2)
+    return float(np.sqrt(excess))

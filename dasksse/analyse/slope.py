@@ -6,83 +6,125 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import ndtr, stdtrit
 
-from dasksse.analyse.random_walk import slope_error, slope_weights
-from dasksse.analyse.regime import JUMP_LENGTH_A, LONGEST_LAG
-from dasksse.analyse.sample import N_BLOCKS, msd_error
+from dasksse.analyse.gls import fit_line, variance_of
+from dasksse.analyse.intervals import Spread
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from dasksse.analyse.gls import Line
     from dasksse.analyse.sample import Sample
 
+JUMP_LENGTH_A = 2.5
+"""Distance between neighbouring sites of a typical lithium or sodium conductor [Å]."""
+LONGEST_LAG = 1 / 3
+"""Share of the run beyond which too few independent time origins are left."""
+FEWEST_LAGS = 4
+"""A line is fitted to at least so many points."""
 CONFIDENT_JUMPS = 3.0
 """Seeing no jump at all excludes more than this many expected ones at 95 %."""
-ONE_SIDED_95 = 1.645
+TWO_SIDED_90 = 0.9
+"""Confidence of the interval whose upper end is a bound of 95 %."""
+DOUBT_IONS, DOUBT_STRETCHES, DOUBT_RUNS = 0.5, 0.65, 0.25
+"""Probability, before anything is seen, that ions differ by more than a random walk does, that
+they move in concert, and that runs differ by more than their stretches do."""
 
 
 @dataclass(frozen=True)
-class Slope:
-    """Slope of an MSD [Å²/frame], along each axis and in all, and its standard error."""
+class Reach:
+    """A sample up to the longest lag with enough time origins.
 
-    value: float
-    error: float
-    xyz: tuple[float, float, float]
-
-
-def tracer_slope(
-    sample: Sample, lags: NDArray[np.int64], *, slope_change: float = 0.0
-) -> Slope:
-    """Least-squares slope of the MSD with the largest of four standard errors.
-
-    Each is blind to something: the exact one of a random walk takes ions for independent and
-    jumps for small; the scatter of ions sees rare jumps and uneven ions, not concerted motion;
-    the scatter of stretches of the runs sees that too, where stretches exceed the lags; and
-    no estimate can beat one over the root of the number of jumps.
-
-    Parameters
+    Attributes
     ----------
     sample
         MSDs of all runs.
     lags
-        Lags [frames] of the fit, shape ``(lag,)``.
-    slope_change
-        Relative change of the slope at longer lags beyond noise, added in quadrature.
+        Lags of the grid [frames], shape ``(lag,)``.
+    msd_xyz, collective_xyz
+        MSD and collective MSD along each axis [Å²], shape ``(lag, xyz)``.
     """
-    xyz = slope_weights(lags) @ sample.msd_xyz[lags]
-    slope = float(xyz.sum())
-    errors = [
-        slope_error(lags, sample.msd_xyz[lags], sample.n_frames, sample.n_walkers),
-        slope / np.sqrt(max(effective_jumps(sample, slope), 1.0)),
-    ]
-    inside = (sample.grid >= lags[0]) & (sample.grid <= lags[-1])
-    groups = [sample.by_walker]
-    if lags[-1] * N_BLOCKS <= sample.n_frames:
-        groups.append(sample.by_block)
-    if np.count_nonzero(inside) > 1:
-        weights = slope_weights(sample.grid[inside])
-        errors += [_error_of_mean(group[:, inside] @ weights) for group in groups]
-    error = float(np.hypot(max(errors), slope * slope_change))
-    return Slope(slope, error, (float(xyz[0]), float(xyz[1]), float(xyz[2])))
+
+    sample: Sample
+    lags: NDArray[np.int64]
+    msd_xyz: NDArray[np.float64]
+    collective_xyz: NDArray[np.float64]
+
+    @property
+    def msd(self) -> NDArray[np.float64]:
+        """MSD [Å²], shape ``(lag,)``."""
+        return np.asarray(self.msd_xyz.sum(axis=1))
+
+    def fit(self, start: float, stop: float) -> Line:
+        """Straight line through the MSD between two lags [frames]."""
+        inside = (self.lags >= start) & (self.lags <= stop)
+        return fit_line(self.lags, self.msd_xyz, self.sample.n_frames, inside)
+
+    def of_each_ion(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Weighted sum over the MSD of each ion of each run, shape ``(walker,)``."""
+        values = self.sample.walker_xyz[:, : len(self.lags)]
+        return np.tensordot(values, weights, axes=2)
+
+    def of_each_stretch(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Weighted sum over the MSD of each stretch of each run, shape ``(block,)``.
+
+        NaN where a stretch has no time origin at a lag with a weight.
+        """
+        used = np.flatnonzero(weights.any(axis=1))
+        return np.tensordot(self.sample.block_xyz[:, used], weights[used], axes=2)
 
 
-def collective_slope(sample: Sample, lags: NDArray[np.int64]) -> Slope:
-    """Slope of the collective MSD with the exact standard error of a random walk.
+def reach_of(sample: Sample) -> Reach:
+    """What of a sample can be fitted."""
+    lags = sample.grid[sample.grid <= max(sample.n_frames * LONGEST_LAG, FEWEST_LAGS)]
+    return Reach(sample, lags, sample.msd_xyz[lags], sample.collective_xyz[lags])
 
-    The summed displacement is one Gaussian walker in each run, as it sums many jumps.
+
+def spread_of(
+    reach: Reach, weights: NDArray[np.float64], line: Line, *, start: float
+) -> Spread:
+    """Error of a weighted sum over the MSD, such as its slope.
+
+    It starts from the exact variance for independent random walkers, and grows where the data
+    say so: by the scatter of ions (rare jumps, uneven ions), then of stretches of the runs
+    (ions that move together), then of whole runs (what changes too slowly to be seen in one).
+    A scatter that could be chance changes little.
 
     Parameters
     ----------
-    sample
+    reach
         MSDs of all runs.
-    lags
-        Lags [frames] of the fit, shape ``(lag,)``.
+    weights
+        Weight of each point, shape ``(lag, xyz)``.
+    line
+        Random walk that the ions are on.
+    start
+        Shortest lag that matters [frames]: motion is independent after about twice this.
     """
-    msd_xyz = sample.collective_xyz[lags]
-    xyz = slope_weights(lags) @ msd_xyz
-    error = slope_error(lags, msd_xyz, sample.n_frames, sample.n_runs)
-    return Slope(float(xyz.sum()), error, (float(xyz[0]), float(xyz[1]), float(xyz[2])))
+    sample, lags = reach.sample, reach.lags
+    n_ions = sample.n_walkers
+    one_ion = variance_of(weights, line, lags, sample.n_frames)
+    spread = Spread(one_ion / n_ions, np.ones(1))
+    by_ion = reach.of_each_ion(weights)
+    if n_ions > 1:
+        scatter = float(np.var(by_ion, ddof=1))
+        spread = spread.exceeding(scatter / n_ions, n_ions - 1, doubt=DOUBT_IONS)
+    by_stretch = reach.of_each_stretch(weights).reshape(sample.n_runs, -1)
+    n_stretches = by_stretch.shape[1]
+    one_stretch = variance_of(weights, line, lags, sample.n_frames, n_stretches=n_stretches)
+    if np.isfinite(by_stretch).all() and one_stretch > one_ion > 0.0:
+        # stretches overlap by a lag, so they scatter less than independent ones
+        expected = n_stretches / (n_stretches - 1) * (one_stretch - one_ion)
+        scatter = float(np.mean(np.var(by_stretch, axis=1, ddof=1)))
+        observed = scatter / expected * one_ion / sample.n_runs
+        independent = min(n_stretches, sample.n_frames / (2.0 * start))
+        dof = sample.n_runs * (independent - 1.0)
+        spread = spread.exceeding(observed, dof, doubt=DOUBT_STRETCHES)
+    if sample.n_runs > 1:
+        means = [by_ion[sample.run_of_walker == run].mean() for run in range(sample.n_runs)]
+        observed = float(np.var(means, ddof=1)) / sample.n_runs
+        spread = spread.exceeding(observed, sample.n_runs - 1, doubt=DOUBT_RUNS)
+    return spread
 
 
 def effective_jumps(sample: Sample, slope: float) -> float:
@@ -96,32 +138,53 @@ def effective_jumps(sample: Sample, slope: float) -> float:
     return max(slope, 0.0) * sample.n_frames * sample.n_walkers / JUMP_LENGTH_A**2
 
 
-def slope_bound(sample: Sample, fitted: Slope) -> float:
-    """Slope [Å²/frame] that the true one does not exceed, with about 95 % confidence.
+def countable_jumps(reach: Reach, line: Line, start: float) -> float:
+    """Jumps whose number limits the error, whatever their length; infinite without jumps.
 
-    The apparent slope MSD / lag falls with the lag unless motion is ballistic, so its value at
-    the longest well-sampled lag bounds the limit. It is raised to the bound of the fitted
-    slope, and to that of a few jumps that a run may have missed by chance.
+    Ions that jump seldom have a non-Gaussian parameter of 0.6 over the jumps per lag, where
+    rattling adds nothing. Smooth motion has none, and no counting error either. Long jumps are
+    counted by their length.
 
     Parameters
     ----------
-    sample
+    reach
         MSDs of all runs.
-    fitted
-        Slope of the last window tried.
+    line
+        Line through the MSD.
+    start
+        Lag at which jumps are told from smooth motion [frames].
     """
-    lag = max(1, int(sample.n_frames * LONGEST_LAG))
-    msd = float(sample.msd_xyz[lag].sum())
-    seen = (msd + ONE_SIDED_95 * float(msd_error(sample)[lag])) / lag
+    at = int(np.searchsorted(reach.lags, start))
+    sample, lag = reach.sample, float(reach.lags[at])
+    non_gaussian = float(sample.non_gaussian[at])
+    if not non_gaussian > 0.0:
+        return np.inf
+    share = min(line.slope * lag / float(reach.msd[at]), 1.0)
+    by_shape = 0.6 * share**2 / non_gaussian / lag * sample.n_frames * sample.n_walkers
+    return max(by_shape, effective_jumps(sample, line.slope))
+
+
+def slope_bound(reach: Reach, line: Line, fitted: Spread) -> float:
+    """Slope [Å²/frame] that the true one does not exceed, with about 95 % confidence.
+
+    The apparent slope MSD / lag falls with the lag unless motion is ballistic, so its value at
+    the longest lag bounds the limit. It is raised to the bound of the fitted slope, and to that
+    of a few jumps that a run may have missed by chance.
+
+    Parameters
+    ----------
+    reach
+        MSDs of all runs.
+    line
+        Line through the last window tried.
+    fitted
+        Error of its slope.
+    """
+    lag = float(reach.lags[-1])
+    weights = np.zeros_like(reach.msd_xyz)
+    weights[-1] = 1.0 / lag
+    apparent = spread_of(reach, weights, line, start=lag)
+    seen = float(reach.msd[-1]) / lag + apparent.half_width(TWO_SIDED_90)
+    sample = reach.sample
     unseen = CONFIDENT_JUMPS * JUMP_LENGTH_A**2 / sample.n_walkers / sample.n_frames
-    return max(seen, unseen, fitted.value + ONE_SIDED_95 * fitted.error)
-
-
-def _error_of_mean(values: NDArray[np.float64]) -> float:
-    """Half width of the 68 % Student interval of the mean; 0 where it cannot be known."""
-    known = values[np.isfinite(values)]
-    if len(known) < 2:  # noqa: PLR2004 - one value has no scatter
-        return 0.0
-    return float(
-        np.std(known, ddof=1) / np.sqrt(len(known)) * stdtrit(len(known) - 1, ndtr(1.0))
-    )
+    return max(seen, unseen, line.slope + fitted.half_width(TWO_SIDED_90))

@@ -21,7 +21,7 @@ from bokeh.models import (
 )
 from bokeh.plotting import figure
 
-from dasksse.report.figures.arrhenius import TOP_TICKS_K
+from dasksse.report.figures.arrhenius_parts import TOP_TICKS_K
 from dasksse.report.figures.style import (
     CYCLE,
     FAINT,

@@ -5,6 +5,9 @@ import pytest
 
 from dasksse.analyse.displacement import remove_drift, to_displacements
 from dasksse.analyse.msd import mean_squared_displacement, msd_per_axis
+from dasksse.analyse.paths import axes_along
+from dasksse.analyse.sample import sample_trajectories
+from dasksse.records import MemoryTrajectory
 
 
 def test_ballistic_motion_grows_as_the_square_of_the_lag() -> None:
@@ -76,3 +79,44 @@ def test_msd_does_not_depend_on_the_origin_or_the_order_of_atoms() -> None:
     assert mean_squared_displacement(moved) == pytest.approx(
         mean_squared_displacement(positions), rel=1e-9
     )
+
+
+def test_a_channel_along_c_of_an_oblique_breathing_drifting_cell_conducts_along_c_alone() -> (
+    None
+):
+    rng = np.random.default_rng(12)
+    numbers = np.array([3] * 30 + [16] * 10)
+    fractions = np.tile(rng.uniform(-3, 3, (40, 3)), (2000, 1, 1))
+    fractions[:, :30, 2] += np.cumsum(rng.normal(0, 0.05, (2000, 30)), axis=0)
+    fractions += np.cumsum(rng.normal(0, 0.02, (2000, 1, 3)), axis=0)
+    cell = np.array([[8.0, 0, 0], [1.5, 7.0, 0], [-2.7, 2.0, 9.0]])
+    cells = cell + rng.normal(0, 0.05, (2000, 3, 3))
+    run = MemoryTrajectory(numbers, fractions @ cells, cells, 0.1)
+    c = cells.mean(axis=0)[2]
+
+    sample = sample_trajectories([run], "Li", axes=axes_along(c))
+
+    np.testing.assert_allclose(sample.msd_xyz[:, :2], 0.0, atol=1e-9)
+    per_lag = 0.05**2 * np.linalg.norm(c) ** 2
+    np.testing.assert_allclose(sample.msd_xyz[1:50, 2], np.arange(1, 50) * per_lag, rtol=0.1)
+
+
+def test_locked_and_exchanging_ions_bound_the_collective_displacement() -> None:
+    """Ions in a row that move as one carry n times as much; pairs that swap carry nothing."""
+    rng = np.random.default_rng(13)
+    walk = np.cumsum(rng.normal(0, 0.3, (500, 1, 3)), axis=0)
+    framework = np.zeros((500, 4, 3))
+    numbers = np.array([11] * 8 + [8] * 4)
+    cell = 30.0 * np.eye(3)
+    locked = np.concatenate([np.repeat(walk, 8, axis=1), framework], axis=1)
+    swapping = locked.copy()
+    swapping[:, 1:8:2] *= -1.0
+
+    row, pairs = (
+        sample_trajectories([MemoryTrajectory(numbers, positions, cell, 0.1)], "Na")
+        for positions in (locked, swapping)
+    )
+
+    np.testing.assert_allclose(row.collective_xyz, 8.0 * row.msd_xyz, atol=1e-9)
+    np.testing.assert_allclose(pairs.collective_xyz, 0.0, atol=1e-9)
+    np.testing.assert_allclose(pairs.msd_xyz, row.msd_xyz, atol=1e-9)

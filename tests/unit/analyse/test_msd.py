@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from dasksse.analyse.msd import (
     collective_msd_per_axis,
+    columns_of,
     mean_squared_displacement,
     msd_by_species,
     msd_of_each_atom,
@@ -116,6 +117,36 @@ def test_atoms_and_stretches_average_to_the_msd_at_short_lags() -> None:
     np.testing.assert_allclose(
         by_atom[:, 1], np.mean(np.sum((positions[2:] - positions[:-2]) ** 2, axis=2), axis=0)
     )
+
+
+def test_fewer_origins_in_a_long_run_change_no_mean() -> None:
+    rng = np.random.default_rng(11)
+    trapped = rng.normal(0, 0.1, size=(20_000, 40, 3))
+    positions = trapped + np.cumsum(rng.normal(0, 0.01, size=trapped.shape), axis=0)
+    lags = np.array([1, 7, 300])
+
+    resolved = msd_of_each_atom(positions, lags, n_blocks=8)
+
+    exact = mean_squared_displacement(positions)[lags]
+    by_atom, by_block = resolved.by_atom.sum(axis=-1), resolved.by_block.sum(axis=-1)
+    error = by_atom.std(axis=0, ddof=1) / np.sqrt(40)
+    assert (np.abs(by_atom.mean(axis=0) - exact) < 4.0 * error).all()
+    np.testing.assert_allclose(by_atom.mean(axis=0), exact, rtol=0.03)
+    np.testing.assert_allclose(by_block.mean(axis=0), by_atom.mean(axis=0), rtol=0.01)
+
+
+@pytest.mark.parametrize("kind", ["C", "F"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_order_in_memory_does_not_matter(kind: str, dtype: type[np.floating]) -> None:
+    walk = np.cumsum(np.random.default_rng(12).normal(size=(1100, 7, 3)), axis=0).astype(dtype)
+    positions = np.asarray(walk, order=kind)
+
+    columns = columns_of(positions)
+
+    np.testing.assert_array_equal(columns, walk.transpose(2, 1, 0))
+    assert columns.dtype == np.float64
+    assert columns.strides[-1] == 8
+    np.testing.assert_array_equal(msd_per_axis(positions), msd_per_axis(walk))
 
 
 def test_stretches_without_a_time_origin_are_unknown() -> None:
