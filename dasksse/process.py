@@ -34,6 +34,9 @@ POLL_S = 0.5
 
 _PR_SET_PDEATHSIG = 1
 
+_STDIN_TO_RANK_0 = {"SLURM_STDINMODE": "0", "SRUN_INPUT": "0"}
+"""srun gives all ranks what rank 0 alone reads, and stands still once their pipes are full."""
+
 _SHIM = """
 import ctypes, os, signal, sys
 try:
@@ -127,7 +130,7 @@ def launch(
     return subprocess.Popen(  # noqa: S603 - a list, never a shell string
         [*shim, *command],
         cwd=workdir,
-        env=None if env is None else dict(env),
+        env={**(os.environ if env is None else env), **_STDIN_TO_RANK_0},
         stdin=stdin,
         stdout=stdout,
         stderr=stderr,

@@ -19,7 +19,16 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SELECTION_KINDS = ("select", "probe")
-MD_ARRAYS = ("positions", "cell", "scalars", "n_valid", "verdict", "reason")
+MD_ARRAYS = (
+    "positions",
+    "cell",
+    "centres",
+    "scalars",
+    "checksum",
+    "n_valid",
+    "verdict",
+    "reason",
+)
 LABEL_ARRAYS = (
     "frame_key",
     "role",
@@ -123,7 +132,7 @@ def _read_store(run_dir: Path) -> dict[str, Arrays]:
                 name: valid[name].values[np.lexsort(keys)] for name in LABEL_ARRAYS
             }
         elif "n_valid" in data:
-            content[path] = {name: data[name].values for name in MD_ARRAYS}
+            content[path] = {name: data[name].values for name in MD_ARRAYS if name in data}
     tree.close()
     return content
 

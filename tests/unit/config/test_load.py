@@ -114,6 +114,37 @@ def test_differences_are_named_with_both_values_and_sorted_by_what_may_change() 
     assert [is_free_to_change(line) for line in lines] == [True, False]
 
 
+def with_precision(tmp_path: Path, value: str) -> Path:
+    path = tmp_path / "config.yaml"
+    path.write_text(TOY.read_text() + f"\nstore: {{precision_A: {value}}}\n")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("value", "step_A"), [("0.01", 0.01), ("0", 0.0), ("lossless", 0.0), ("1e-4", 1e-4)]
+)
+def test_the_precision_of_the_store_is_a_step_or_none(
+    tmp_path: Path, value: str, step_A: float
+) -> None:
+    assert load_config(with_precision(tmp_path, value)).config.store.step_A == step_A
+
+
+@pytest.mark.parametrize("value", ["0.5", "-1", "coarse"])
+def test_a_precision_that_makes_no_sense_is_refused(tmp_path: Path, value: str) -> None:
+    with pytest.raises(ConfigError, match=r"store\.precision_A"):
+        load_config(with_precision(tmp_path, value))
+
+
+def test_a_run_begun_before_there_was_a_precision_may_go_on() -> None:
+    now = load_config(TOY).config.model_dump(mode="json")
+    before = {key: value for key, value in now.items() if key != "store"}
+
+    lines = config_differences(before, now)
+
+    assert len(lines) == 1
+    assert is_free_to_change(lines[0])
+
+
 def test_every_field_of_the_schema_says_what_it_means() -> None:
     schema = RunConfig.model_json_schema()
     sections = {**schema["$defs"], "RunConfig": schema}
