@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
+from notebook import notebook_page
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
 _CHANGES = Path(__file__).parent / "changelog.d"
+_EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
 def _sections(annotation: Any) -> Iterator[type[BaseModel]]:  # noqa: ANN401 - any type form
@@ -106,5 +108,8 @@ GENERATED: Mapping[str, Callable[[], str]] = {
     "changelog": changes,
     "guide/config-keys": lambda: config_keys() + "\n" + registries(),
     "guide/presets": presets,
+    "guide/trajectory-notebook": lambda: notebook_page(
+        _EXAMPLES / "01-trajectory-diffusion" / "trajectory-diffusion.ipynb"
+    ),
 }
 """Pages, and what is appended to them."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from dasksse.analyse.block_sums import Starmap
-    from dasksse.analyse.diffusion import DiffusionResult
+    from dasksse.analyse.diffusion_result import DiffusionResult
     from dasksse.analyse.length_verdict import LengthVerdict
     from dasksse.records import Json, Trajectory
 

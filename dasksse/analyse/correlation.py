@@ -75,40 +75,44 @@ def correlation(history: SiteHistory) -> Correlation | None:
     """
     if not len(history.leaves):
         return None
-    squares = np.bincount(
-        history.sample_of(history.leaves), history.length_A**2, history.n_samples
-    )
+    squares = np.zeros(history.n_samples)
+    np.add.at(squares, history.sample_of(history.leaves), history.length_A**2)
     frames = np.repeat(history.frames_per_run[history.run_of_ion], history.n_stretches)
-    per_frame = squares / frames * history.n_stretches
+    weights = frames / history.n_stretches
+    steps = weights[:, None] * np.diff(history.sample_msd_A2) / np.diff(history.sample_lags)
+    lags = history.sample_lags[:-1].astype(float)
+    walk_errors = _walk_error(history, lags)
+    values, errors = ratio_of_sums(steps, squares[:, None])
+    errors = np.maximum(errors, np.abs(values) * walk_errors)
     unit = M2_S_PER_A2_PS / 6.0 / history.frame_interval_ps
-    mean, mean_err = ratio_of_sums(per_frame, np.ones(history.n_samples))
-    steps = np.diff(history.sample_msd_A2, axis=1) / np.diff(history.sample_lags)
-    values, errors = ratio_of_sums(steps, per_frame[:, None])
-    lags = history.sample_lags[:-1]
-    errors = np.maximum(errors, np.abs(values) * _walk_error(history, lags))
-    place = _first_lasting(steps, per_frame, lags * len(history.leaves) / history.ion_frames)
-    known = None if place is None else float(values[place])
-    known_err = None if place is None else float(errors[place])
-    d_path = None if place is None else ratio_of_sums(steps[:, place], np.ones(len(steps)))
+    d_random, d_random_err = (unit * value for value in ratio_of_sums(squares, weights))
+    d_path, d_path_err = (unit * value for value in ratio_of_sums(steps, weights[:, None]))
+    d_path_err = np.maximum(d_path_err, np.abs(d_path) * walk_errors)
+    lag_ps = lags * history.frame_interval_ps
+    place = _first_lasting(steps, squares, lags * len(history.leaves) / history.ion_frames)
+
+    def at_place(curve: NDArray[np.floating]) -> float | None:
+        return None if place is None else float(curve[place])
+
     return Correlation(
-        D_random_m2_s=float(mean) * unit,
-        D_random_err_m2_s=float(mean_err) * unit,
-        D_path_m2_s=None if d_path is None else float(d_path[0]) * unit,
-        D_path_err_m2_s=None if d_path is None else float(d_path[1]) * unit,
-        factor=known,
-        factor_err=known_err,
-        lag_ps=None if place is None else float(lags[place]) * history.frame_interval_ps,
-        curve_lag_ps=(lags * history.frame_interval_ps).tolist(),
+        D_random_m2_s=float(d_random),
+        D_random_err_m2_s=float(d_random_err),
+        D_path_m2_s=at_place(d_path),
+        D_path_err_m2_s=at_place(d_path_err),
+        factor=at_place(values),
+        factor_err=at_place(errors),
+        lag_ps=at_place(lag_ps),
+        curve_lag_ps=lag_ps.tolist(),
         curve=values.tolist(),
         curve_err=errors.tolist(),
     )
 
 
-def _walk_error(history: SiteHistory, lags: NDArray[np.int64]) -> NDArray[np.float64]:
+def _walk_error(history: SiteHistory, lags: NDArray[np.float64]) -> NDArray[np.float64]:
     """Relative error of the slope of the MSD between lags and their doubles, for random walks.
 
     Overlaps of windows of lengths m <= n, squared and summed over shifts, give the covariance
-    ``2 (2 D)² (m² n - m³/3)`` over the time for an axis, so that of the slope is 16/3 lag / time.
+    ``2 (2 D)² (m² n - m³/3)`` over the time for an axis: 16/3 lag / time for the slope.
     """
     spread = np.linalg.eigvalsh(history.jump_A.T @ history.jump_A)
     axes = float(np.sum((spread / spread.sum()) ** 2))
@@ -116,16 +120,11 @@ def _walk_error(history: SiteHistory, lags: NDArray[np.int64]) -> NDArray[np.flo
 
 
 def _first_lasting(
-    steps: NDArray[np.float64],
-    per_frame: NDArray[np.float64],
-    jumps: NDArray[np.float64],
+    steps: NDArray[np.float64], squares: NDArray[np.float64], jumps: NDArray[np.floating]
 ) -> int | None:
     """First lag with enough jumps whose f agrees with those at all longer lags."""
-    allowed = np.flatnonzero(jumps >= FEWEST_JUMPS)
-    for place in allowed.tolist():
-        rest, error = ratio_of_sums(
-            steps[:, place + 1 :] - steps[:, [place]], per_frame[:, None]
-        )
+    for place in np.flatnonzero(jumps >= FEWEST_JUMPS).tolist():
+        rest, error = ratio_of_sums(steps[:, place + 1 :] - steps[:, [place]], squares[:, None])
         if np.all(np.abs(rest) <= AGREEMENT * error):
             return int(place)
     return None

@@ -11,8 +11,13 @@ from scipy.ndimage import map_coordinates, maximum_filter
 from dasksse.analyse.alignment import framework_orbits
 from dasksse.analyse.density import ion_density
 from dasksse.analyse.paths import MEMORY_BYTES
-from dasksse.analyse.reference_sites import MAX_CLASSES
-from dasksse.analyse.sites import SAME_SITE_A, Sites, merge_close, numbered_classes
+from dasksse.analyse.sites import (
+    MAX_CLASSES,
+    SAME_SITE_A,
+    Sites,
+    merge_close,
+    numbered_classes,
+)
 from dasksse.errors import AnalysisError
 from dasksse.structures.periodic import neighbour_pairs
 

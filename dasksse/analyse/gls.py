@@ -84,8 +84,7 @@ def fit_line(
     line is about as good as one can be (McCluskey et al., arXiv:2305.18244, do the same with a
     covariance without rattling).
     """
-    used = lags[inside]
-    columns = [_fit_axis(used, msd, n_frames) for msd in msd_xyz[inside].T]
+    columns = [_fit_axis(lags, msd, n_frames, inside) for msd in msd_xyz.T]
     weights = np.zeros_like(msd_xyz)
     weights[inside] = np.stack([column[0] for column in columns], axis=1)
     slopes, intercepts = (np.array([column[k] for column in columns]) for k in (1, 2))
@@ -93,25 +92,30 @@ def fit_line(
 
 
 def _fit_axis(
-    lags: NDArray[np.int64], msd: NDArray[np.float64], n_frames: int
+    lags: NDArray[np.int64],
+    msd: NDArray[np.float64],
+    n_frames: int,
+    inside: NDArray[np.bool_],
 ) -> tuple[NDArray[np.float64], float, float]:
     """Weights of the slope, slope and intercept of the line along one axis."""
-    weights = slope_weights(lags)
-    slope = float(weights @ msd)
-    intercept = float(np.mean(msd) - slope * np.mean(lags))
-    largest = float(msd.max())
-    design = np.stack([np.ones(len(lags)), lags], axis=1)
+    used, points = lags[inside], msd[inside]
+    weights = slope_weights(used)
+    slope = float(weights @ points)
+    intercept = float(np.mean(points) - slope * np.mean(used))
+    largest = float(points.max())
+    design = np.stack([np.ones(len(used)), used], axis=1)
     for _ in range(ITERATIONS if largest > 0.0 else 0):
-        covariance = msd_covariance(
+        every = msd_covariance(
             lags,
             n_frames,
             step_variance=max(slope / largest, LEAST_STEP),
             noise_variance=max(intercept / largest / 2.0, 0.0),
         )
+        covariance = every[np.ix_(inside, inside)]
         covariance += RIDGE * np.diag(np.diag(covariance))
         weighted = np.linalg.solve(covariance, design)
         estimator = np.linalg.solve(design.T @ weighted, weighted.T)
-        intercept, slope = (float(value) for value in estimator @ msd)
+        intercept, slope = (float(value) for value in estimator @ points)
         weights = estimator[1]
     return weights, slope, intercept
 

@@ -6,19 +6,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from pymatgen.core import DummySpecies
 
 from dasksse.analyse.alignment import cell_difference, framework_orbits
-from dasksse.analyse.sites import SAME_SITE_A, Sites, merge_close, numbered_classes
+from dasksse.analyse.sites import (
+    MAX_CLASSES,
+    SAME_SITE_A,
+    Sites,
+    merge_close,
+    numbered_classes,
+)
 from dasksse.errors import AnalysisError
 from dasksse.structures.read import NOTES, SITE_NAMES, read_structure
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from pymatgen.core import PeriodicSite, Structure
+    from pymatgen.core import PeriodicSite, Species, Structure
 
-MAX_CLASSES = 12
-"""More classes than this say nothing: names of the file or orbits are not used then."""
+EMPTY = "X"
+"""Symbol of sites that no ion needs to be on."""
 
 
 def read_reference_sites(
@@ -125,9 +130,9 @@ def _holds(site: PeriodicSite, mobile: str) -> bool:
     return any(not _is_other(species, mobile) for species in site.species)
 
 
-def _is_other(species: object, mobile: str) -> bool:
+def _is_other(species: Species, mobile: str) -> bool:
     """Whether a species belongs to the framework."""
-    return not isinstance(species, DummySpecies) and str(species.symbol) != mobile  # type: ignore[attr-defined]
+    return str(species.symbol) not in {mobile, EMPTY}
 
 
 def _occupancy(site: PeriodicSite, mobile: str) -> float:
@@ -155,8 +160,8 @@ def _multiples(
     times = " x ".join(str(count) for count in np.diag(guess).astype(int))
     msg = (
         f"{source}: the cell does not match that of the trajectories, nor do {times} of it: "
-        f"{cell_difference(cell, guess @ unit_cell)}. Give the structure in the setting and with "
-        "the order of axes of the trajectories, or take sites from the density"
+        f"{cell_difference(cell, guess @ unit_cell)}. Give the structure in the setting and "
+        "with the order of axes of the trajectories, or take sites from the density"
     )
     raise AnalysisError(msg)
 

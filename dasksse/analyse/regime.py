@@ -25,7 +25,7 @@ WINDOW_RATIO = 4.0
 """A window ends at this multiple of its start at least, or a line could hide any curve."""
 LATEST_NEED = 1 / 20
 """Share of the run beyond which the window need not start later for ions to have jumped."""
-SHORTEST_LAG = 1 / 800
+SHORTEST_LAG = 1 / 1000
 """Share of the run below which lags are not needed, nor well sampled for single ions."""
 CAGE_EXPONENT = 0.5
 """An MSD that grows more slowly than this between two lags sits on a cage plateau."""
@@ -127,7 +127,7 @@ def find_window(reach: Reach) -> Window:
     leaving = float(lags[np.argmax(left)]) if left.any() else np.inf
     earliest = max(n_frames * SHORTEST_LAG, min(leaving, n_frames * LATEST_NEED))
     last_bent = 0.0
-    for start in _starts(lags, settled):
+    for start in _starts(lags, max(settled, earliest / SETTLING)):
         stop = min(lags[-1], max(n_frames * USUAL_LAG, start * WINDOW_RATIO))
         line = reach.fit(start, stop)
         change = _slope_change(reach, line, start)
@@ -172,9 +172,9 @@ def _have_left(reach: Reach, plateau: float) -> NDArray[np.bool_]:
     return mixed | (share * reach.msd >= JUMP_LENGTH_A**2)
 
 
-def _starts(lags: NDArray[np.int64], settled: int) -> NDArray[np.int64]:
+def _starts(lags: NDArray[np.int64], after: float) -> NDArray[np.int64]:
     """Lags at which a window may start, at least one."""
-    possible = (lags > settled) & (lags * WINDOW_RATIO <= lags[-1])
+    possible = (lags > after) & (lags * WINDOW_RATIO <= lags[-1])
     return lags[possible] if possible.any() else lags[: -FEWEST_LAGS + 1][-1:]
 
 

@@ -20,6 +20,8 @@ CORE_SHARE = 0.4
 LARGEST_CORE_A = 1.5
 SAME_SITE_A = 1.0
 """Sites closer than this are one: a split site, or two maxima of one cage."""
+MAX_CLASSES = 12
+"""More classes than this say nothing: names of a file or orbits are not used then."""
 
 
 @dataclass(frozen=True)

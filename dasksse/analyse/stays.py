@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 LEAST_SAMPLES = 8
 """With fewer ions than this, runs are cut into stretches that count as samples of their own."""
 _PIECE_FRAMES = 65_536
-_BLOCK_SHARE = 4
-"""Blocks are this much smaller than for paths alone: they are mapped and compared here."""
 
 
 @dataclass(frozen=True)
@@ -166,54 +164,45 @@ def follow_sites(
         site.
     """
     radius_A = sites.core_radius_A(radius_A)
-    plans = plan_runs(runs, sites.species, first_frames, memory_bytes // _BLOCK_SHARE)
+    plans = plan_runs(runs, sites.species, first_frames, memory_bytes)
     _check_intervals(runs)
     n_stretches = -(-LEAST_SAMPLES // sum(plan.n_atoms for plan in plans))
     lags = _doubling_lags(min(plan.n_frames for plan in plans) // n_stretches)
     parts: list[_IonStays] = []
     finders: list[_StayFinder] = []
-    n_blocks = sum(len(plan.blocks) for plan in plans)
-    n_done = 0
+    n_done, n_blocks = 0, sum(len(plan.blocks) for plan in plans)
     for plan in plans:
         paths = follow(plan.run, sites.species, first_frame=plan.first_frame)
         offset = framework_offset(paths, sites, memory_bytes=memory_bytes)
-        finder = _StayFinder(sites, paths.mean_cell, radius_A)
+        finder = _StayFinder(sites, paths.mean_cell, radius_A, offset)
         finders.append(finder)
         for block in plan.blocks:
-            columns = paths.columns(block, memory_bytes=memory_bytes // _BLOCK_SHARE)
+            columns = paths.columns(block, memory_bytes=memory_bytes)
             parts += [
-                finder.stays_of(columns[:, row], offset, lags, n_stretches)
-                for row in range(len(block))
+                finder.stays_of(columns[:, row], lags, n_stretches) for row in range(len(block))
             ]
             n_done += 1
             if on_block is not None:
                 on_block(n_done, n_blocks)
-    counts = [len(part.site) for part in parts]
-    if not sum(counts):
-        msg = (
+    if not any(len(part.site) for part in parts):
+        raise AnalysisError(
             f"{runs[0].name}: no {sites.species} is ever within {radius_A:.2f} Å of one of the "
             f"{len(sites)} sites of {sites.source}; give other sites or a larger radius"
         )
-        raise AnalysisError(msg)
-    atoms = [np.concatenate(plan.blocks) for plan in plans]
     return SiteHistory(
         sites=sites,
         radius_A=radius_A,
         frame_interval_ps=runs[0].frame_interval_ps,
         frames_per_run=np.array([plan.n_frames for plan in plans]),
         first_frames=np.array([plan.first_frame for plan in plans]),
-        run_of_ion=np.repeat(np.arange(len(plans)), [len(part) for part in atoms]),
-        atom_of_ion=np.concatenate(atoms),
-        ion=np.repeat(np.arange(len(parts)), counts),
-        site=np.concatenate([part.site for part in parts]),
-        place=np.concatenate([part.place for part in parts]),
-        entry=np.concatenate([part.entry for part in parts]),
-        end=np.concatenate([part.end for part in parts]),
+        run_of_ion=np.repeat(np.arange(len(plans)), [plan.n_atoms for plan in plans]),
+        atom_of_ion=np.concatenate([block for plan in plans for block in plan.blocks]),
+        ion=np.repeat(np.arange(len(parts)), [len(part.site) for part in parts]),
         core_frames=np.sum([finder.core_frames for finder in finders], axis=0),
         core_square_A2=np.sum([finder.core_square_A2 for finder in finders], axis=0),
         sample_lags=lags,
-        sample_msd_A2=np.concatenate([part.msd_A2 for part in parts]),
         n_stretches=n_stretches,
+        **_joined(parts),
     )
 
 
@@ -225,24 +214,37 @@ class _IonStays:
     place: NDArray[np.float64]
     entry: NDArray[np.int64]
     end: NDArray[np.int64]
-    msd_A2: NDArray[np.float64]
+    sample_msd_A2: NDArray[np.float64]
+
+
+def _joined(parts: Sequence[_IonStays]) -> dict[str, NDArray[Any]]:
+    """Stays of all ions, one after the other."""
+    return {
+        field.name: np.concatenate([getattr(part, field.name) for part in parts])
+        for field in fields(_IonStays)
+    }
 
 
 class _StayFinder:
     """Finds the stays of ions of one run; sums up how they spread over the cores."""
 
-    def __init__(self, sites: Sites, cell: NDArray[np.float64], radius_A: float) -> None:
+    def __init__(
+        self,
+        sites: Sites,
+        cell: NDArray[np.float64],
+        radius_A: float,
+        offset: NDArray[np.float64],
+    ) -> None:
         self.n_sites = len(sites)
         self.core_frames = np.zeros(len(sites), dtype=np.int64)
         self.core_square_A2 = np.zeros(len(sites))
-        self.cell, self.inverse = cell, np.linalg.inv(cell)
+        self.cell, self.inverse, self.offset = cell, np.linalg.inv(cell), offset
         self.places = sites.fractions @ cell
         self.nearest = NearestPoint(sites.fractions, cell, radius_A)
 
     def stays_of(
         self,
         column: NDArray[np.float64],
-        offset: NDArray[np.float64],
         lags: NDArray[np.int64],
         n_stretches: int,
     ) -> _IonStays:
@@ -250,7 +252,7 @@ class _StayFinder:
         n_frames = column.shape[1]
         found = [np.empty((0, 5), dtype=np.int64)]
         for start in range(0, n_frames, _PIECE_FRAMES):
-            positions = column[:, start : start + _PIECE_FRAMES].T - offset
+            positions = column[:, start : start + _PIECE_FRAMES].T - self.offset
             site, distances, vectors = self.nearest(positions @ self.inverse)
             inside = np.flatnonzero(site >= 0)
             site = site[inside]

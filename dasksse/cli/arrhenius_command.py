@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
+from dasksse.cli.consoles import wide_console
 from dasksse.errors import ConfigError
 from dasksse.store.folders import write_atomically, write_json
 
@@ -19,8 +17,6 @@ if TYPE_CHECKING:
     from dasksse.analyse.experiment import ExperimentPoint
     from dasksse.analyse.fitted_points import FittedPoints
 
-TABLE_WIDTH = 120
-"""Width of tables where there is no terminal to fit into."""
 PLOTS = (".png", ".svg", ".pdf")
 TABLES = (".md", ".tex")
 
@@ -99,8 +95,7 @@ def command(arguments: argparse.Namespace) -> int:
         )
         for name, points in groups.items()
     ]
-    width = None if sys.stdout.isatty() else TABLE_WIDTH
-    console = Console(soft_wrap=True, highlight=False, width=width)
+    console = wide_console()
     for one in fitted:
         print_fitted(console, one, experiment)
     if all(one.fit is None for one in fitted):

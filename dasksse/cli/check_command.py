@@ -15,6 +15,7 @@ from dasksse.engine.folder import JOB_PREFIX
 from dasksse.engine.settings import QueueSettings
 from dasksse.loop.estimate import Estimate, estimate_run
 from dasksse.loop.label_rate import LabelRate, measured_rate
+from dasksse.report.formats import format_bytes, format_core_time
 
 if TYPE_CHECKING:
     import argparse
@@ -78,11 +79,10 @@ def print_plan(
     estimate, rate = estimate_for(loaded, engine, n_atoms, run_dir)
     console.print(_estimate_table(estimate))
     console.print(_about_labels(estimate, rate), highlight=False, markup=False)
-    known = sum(core_s or 0.0 for core_s in estimate.core_s.values()) / 3600.0
+    known = format_core_time(sum(core_s or 0.0 for core_s in estimate.core_s.values()))
     labels = " and those of the labels" if estimate.core_hours is None else ""
     console.print(
-        f"at most {known:.1f} core-hours{labels}, about {estimate.disk_bytes / 1e9:.2g} GB on "
-        "disk",
+        f"at most {known}{labels}, about {format_bytes(estimate.disk_bytes)} on disk",
         highlight=False,
     )
 
@@ -105,13 +105,13 @@ def _about_labels(estimate: Estimate, rate: LabelRate | None) -> str:
 
 def _estimate_table(estimate: Estimate) -> Table:
     table = Table(title="Work at most", title_justify="left", box=None, pad_edge=False)
-    for column in ("kind", "tasks", "amount", "core-hours"):
+    for column in ("kind", "tasks", "amount", "core time"):
         table.add_column(column, justify="left" if column == "kind" else "right")
     for kind, tasks in estimate.tasks.items():
         seconds = estimate.core_s[kind]
-        hours = "?" if seconds is None else f"{seconds / 3600:.2f}"
+        time = "?" if seconds is None else format_core_time(seconds)
         title, unit = _NAMES[kind]
-        table.add_row(title, str(tasks), f"{estimate.amounts[kind]:,.0f} {unit}", hours)
+        table.add_row(title, str(tasks), f"{estimate.amounts[kind]:,.0f} {unit}", time)
     return table
 
 

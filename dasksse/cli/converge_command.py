@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import yaml
 from rich.table import Table
 
+from dasksse.cli.consoles import wide_console
 from dasksse.cli.study_session import (
     check_positive,
     check_systems,
     study_root,
     tell_failed,
-    wide_console,
     work,
 )
 from dasksse.cli.validate import load_checked

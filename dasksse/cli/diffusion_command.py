@@ -19,9 +19,9 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from dasksse.cli.consoles import wide_console
 from dasksse.cli.diffusion_view import print_results
 from dasksse.cli.stored_runs import check_folder, read_run_sets
-from dasksse.cli.study_session import wide_console
 from dasksse.errors import AnalysisError, ConfigError
 from dasksse.store.folders import write_json
 from dasksse.store.layout import open_store

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from dasksse.cli.tiny_cell import tiny_cell
-from dasksse.cli.validate import load_checked, read_cluster
+from dasksse.cli.validate import count_atoms, load_checked, read_cluster
 from dasksse.config.schema import RegistrySection, TrainSection
 from dasksse.engine.cluster import Start, make_runner
 from dasksse.engine.queues import QUEUES
@@ -29,7 +29,9 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Sequence
 
-    from dasksse.config.schema import RunConfig
+    from ase import Atoms
+
+    from dasksse.config.load import LoadedConfig
     from dasksse.records import Outcome, Runner, Unit
 
 QUEUE_PATIENCE_S = 600.0
@@ -91,7 +93,7 @@ class _Bench:
         engine: RegistrySection,
         *,
         elements: Sequence[str],
-        crystal: Frames,
+        crystal: Callable[[], Frames],
     ) -> None:
         self._folder = folder
         self._label = label
@@ -209,13 +211,14 @@ class _Bench:
         if missing := missing_for_labels(self._label, self._elements):
             raise RuntimeError("\n       ".join(missing))
         calculator = load_calculator(self._label)
+        crystal = self._crystal()
         folder = self._folder / "label"
         folder.mkdir()
-        labels = label_frames(self._crystal, calculator, place=lambda _: Place(folder))
+        labels = label_frames(crystal, calculator, place=lambda _: Place(folder))
         if not labels.is_good.all():
             raise RuntimeError(labels.reasons[0])
         kind = "a surrogate, not DFT" if labels.is_surrogate else "DFT"
-        formula = Symbols(self._crystal.numbers).get_chemical_formula(mode="metal")
+        formula = Symbols(crystal.numbers).get_chemical_formula(mode="metal")
         return f"{labels.source} ({kind}), {formula} in {labels.seconds[0]:.1f} s"
 
     def job(self, engine: RegistrySection, number: int) -> str:
@@ -239,15 +242,34 @@ class _Bench:
         raise RuntimeError(outcome.error)
 
 
-def _crystal(config: RunConfig | None) -> Frames:
-    """A small crystal of the run's elements, slightly rattled; rock salt if there is none."""
-    made = None
-    if config is not None:
-        made = tiny_cell(config.type_map, config.mobile_species, config.mobile_charge)
-    if made is None:
+def _crystal(loaded: LoadedConfig | None) -> Frames:
+    """A small crystal of the run's elements, slightly rattled; rock salt without a run.
+
+    Where no salt of the elements is known, it is the smallest crystal of the run itself.
+    """
+    if loaded is None:
         return _salt().take([0])
+    config = loaded.config
+    made = tiny_cell(config.type_map, config.mobile_species, config.mobile_charge)
+    if made is None:
+        made = _smallest_crystal(loaded)
     made.rattle(0.05, seed=0)
     return Frames(made.numbers, made.positions[None], made.cell.array[None])
+
+
+def _smallest_crystal(loaded: LoadedConfig) -> Atoms:
+    from dasksse.structures import build_system
+
+    config, counts = loaded.config, count_atoms(loaded)
+    known = [system for system in config.systems if counts[system.name]]
+    # a database entry is fetched only where there is nothing else
+    smallest = min(known or config.systems, key=lambda system: counts[system.name])
+    return build_system(
+        smallest,
+        type_map=config.type_map,
+        base_dir=loaded.base_dir,
+        mobile_species=config.mobile_species,
+    ).atoms
 
 
 def _each_pool(engine: RegistrySection) -> list[tuple[str, RegistrySection]]:
@@ -286,11 +308,10 @@ def _first_outcome(runner: Runner, unit: Unit) -> Outcome | None:
 def command(arguments: argparse.Namespace) -> int:
     """Prove part after part; exit code 1 when one fails."""
     label, engine = RegistrySection(kind="sevennet"), RegistrySection(kind="local")
-    config = None
+    loaded = None
     if arguments.config is not None:
         loaded, engine = load_checked(arguments.config, arguments.cluster)
-        config = loaded.config
-        label = config.label.calculator
+        label = loaded.config.label.calculator
     elif arguments.cluster is not None:
         engine = read_cluster(arguments.cluster)
     console = Console(soft_wrap=True, highlight=False)
@@ -299,9 +320,13 @@ def command(arguments: argparse.Namespace) -> int:
     # jobs on other machines see the folder you are in, not this machine's temporary one
     place = Path.cwd() if engine.kind in QUEUES else None
     with tempfile.TemporaryDirectory(prefix="dasksse-doctor-", dir=place) as scratch:
-        crystal = _crystal(config)
-        elements = config.type_map if config else ("Li", "Cl")
-        bench = _Bench(Path(scratch), label, engine, elements=elements, crystal=crystal)
+        bench = _Bench(
+            Path(scratch),
+            label,
+            engine,
+            elements=loaded.config.type_map if loaded else ("Li", "Cl"),
+            crystal=partial(_crystal, loaded),
+        )
         for part in bench.parts():
             started = time.monotonic()
             try:

@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from dasksse.cli.study_session import wide_console
+from dasksse.cli.consoles import wide_console
 from dasksse.store.folders import write_json
 from dasksse.store.layout import DEFAULT_PRECISION_A
 

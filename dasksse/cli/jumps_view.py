@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from dasksse.cli.stored_runs import RunSet
 
 PER_NS = 1000.0
+CROWDED = 0.5
+"""Where chance gives most jumps company, concerted ones do not show."""
 CSV_COLUMNS = (
     "group", "temperature_K", "run", "atom", "frame", "time_ps", "from", "to",
     "from_class", "to_class", "dx_A", "dy_A", "dz_A", "length_A", "wait_ps", "wait_complete",
@@ -110,9 +112,11 @@ def _memory(result: JumpResult) -> list[str]:
         lines.append(f"correlation factor: {factor}; D without memory: {walk}")
     if (company := result.concerted) is not None:
         chance = _pair(100 * company.by_chance, 100 * company.by_chance_err)
+        is_crowded = company.by_chance > CROWDED
         lines.append(
             f"jumps with another within {company.window_ps:g} ps and {company.distance_A:g} Å: "
             f"{100 * company.share:.1f} %, by chance {chance} %"
+            + ("; give a shorter --window-ps to see more" if is_crowded else "")
         )
     return lines
 

@@ -10,7 +10,9 @@ from rich.text import Text
 
 from dasksse.report.figures.style import SHARE_COLOURS
 from dasksse.report.formats import (
+    SECONDS_PER_HOUR,
     UNKNOWN,
+    format_core_time,
     format_counts,
     format_duration,
     format_number,
@@ -97,7 +99,7 @@ def _head(status: Mapping[str, Any], name: str) -> Text:
         why = format_counts(status["not_labelled"])
         head.append(f"\nwithout label: {why}", style=TROUBLE)
     times = [f"{format_duration(status['wall_s'])} so far"]
-    times.append(f"{status['core_hours']:.2f} core-hours")
+    times.append(format_core_time(SECONDS_PER_HOUR * status["core_hours"]))
     if is_known(status["eta_s"]):
         times.append(f"at most {format_duration(status['eta_s'])} to go")
     head.append("\n" + ", ".join(times))

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-from rich.console import Console
 
 from dasksse.cli.run_command import heed_signals
 from dasksse.config.messages import nearest
@@ -18,16 +15,11 @@ from dasksse.study import open_study, run_study
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from rich.console import Console
+
     from dasksse.config.load import LoadedConfig
     from dasksse.config.schema import RegistrySection
     from dasksse.study import Study
-
-TABLE_WIDTH = 120
-
-
-def wide_console() -> Console:
-    """Console whose tables are not folded where there is no terminal to fit into."""
-    return Console(soft_wrap=True, width=None if sys.stdout.isatty() else TABLE_WIDTH)
 
 
 def study_root(loaded: LoadedConfig, chosen: Path | None, name: str) -> Path:

@@ -183,7 +183,10 @@ def _draw_rates(axes: Axes, result: JumpResult) -> None:
     axes.grid(axis="x", color=FAINT, linewidth=0.6)
     axes.set_xlabel("rate (1/ns)")
     has_bound = any(rate.upper_bound_per_ps is not None for rate in shown)
-    axes.set_title("Rates (arrows: upper bounds)" if has_bound else "Rates")
+    title = (
+        "Rates" if len(shown) == len(known) else f"Fastest {len(shown)} of {len(known)} rates"
+    )
+    axes.set_title(f"{title} (arrows: upper bounds)" if has_bound else title)
 
 
 def _draw_lengths(axes: Axes, result: JumpResult) -> None:

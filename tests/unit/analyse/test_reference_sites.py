@@ -81,7 +81,9 @@ def test_another_cell_is_refused_by_how_much() -> None:
     structure = Structure(UNIT_CELL, ["Li", "S"], [[0, 0, 0], [0.5] * 3])
     cell = UNIT_CELL * [[2.0], [2.0], [2.26]]
 
-    with pytest.raises(AnalysisError, match=r"does not match .* nor do 2 x 2 x 2 of it: .*\+13\.0 %.*density"):
+    with pytest.raises(
+        AnalysisError, match=r"does not match .* nor do 2 x 2 x 2 of it: .*\+13\.0 %.*density"
+    ):
         reference_sites(structure, "Li", cell)
 
 

@@ -61,7 +61,7 @@ def test_blocks_and_pieces_do_not_change_the_stays(monkeypatch: pytest.MonkeyPat
     parts = follow_sites(
         [run],
         sites,
-        memory_bytes=10_000_000,
+        memory_bytes=2_500_000,
         on_block=lambda done, total: calls.append((done, total)),
     )
 

@@ -206,7 +206,7 @@ def test_init_writes_a_config_that_checks(
     assert main(["init", "lgps-quickstart", str(tmp_path / "new")]) == 0
 
     assert main(["check", str(tmp_path / "new" / "config.yaml")]) == 0
-    assert "core-hours" in capsys.readouterr().out
+    assert "core-minutes, about 2.06 MB on disk" in capsys.readouterr().out
 
 
 def test_init_lists_one_preset_a_line_name_first(capsys: pytest.CaptureFixture[str]) -> None:

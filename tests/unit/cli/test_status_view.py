@@ -116,7 +116,7 @@ def test_a_run_that_has_only_begun_is_shown_without_empty_tables(tmp_path: Path)
     assert text_of(status).splitlines() == [
         "runs/lgps: new",
         "labels 0 done, 0 running, 0 queued, 0 quarantined",
-        "0 s so far, 0.00 core-hours",
+        "0 s so far, 0 core-seconds",
     ]
 
 

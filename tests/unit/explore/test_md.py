@@ -18,6 +18,7 @@ import pytest
 from dasksse.errors import ExplorationError, OutOfTimeError, StoreError
 from dasksse.explore import md
 from dasksse.explore.lammps_client import LammpsFailure
+from dasksse.explore.md_run import keep_end_state
 from dasksse.records import Frames, Workplace
 
 if TYPE_CHECKING:
@@ -443,3 +444,71 @@ def test_the_folder_tells_what_was_run(spec: MdSpec, start: Frames, workdir: Pat
 
     written = json.loads((workdir / "spec.json").read_text())["spec"]
     assert md.MdSpec.from_json(written) == spec
+
+
+def test_a_complete_run_is_continued_from_the_state_at_its_end(
+    engine: StraightLineEngine, spec: MdSpec, start: Frames, workdir: Path, tmp_path: Path
+) -> None:
+    end_state, seen = tmp_path / "end.npz", []
+    md.run_md(spec, start, workdir=workdir)
+    assert keep_end_state(workdir, end_state)
+    engine.started_from = []
+
+    more = tmp_path / "more"
+    result = md.run_md(spec, start, workdir=more, end_state=end_state, on_progress=seen.append)
+
+    assert result == md.MdResult(10, 10, "complete", "", 104, 0)
+    frames = md.read_md(more)
+    np.testing.assert_array_equal(frames.steps, np.arange(55, 105, 5))
+    np.testing.assert_allclose(frames.positions, expected_positions(start, frames.steps))
+    assert engine.started_from == ["start.npz", None, None]
+    assert seen == [19, 20, 39, 40, 51, 52]  # steps of its own
+    assert md.run_md(spec, start, workdir=more, end_state=end_state) == result
+
+
+def test_a_continuation_that_crashed_goes_on_behind_its_last_segment(
+    engine: StraightLineEngine, spec: MdSpec, start: Frames, workdir: Path, tmp_path: Path
+) -> None:
+    end_state, more = tmp_path / "end.npz", tmp_path / "more"
+    md.run_md(spec, start, workdir=workdir)
+    keep_end_state(workdir, end_state)
+    engine.dies_at = 85
+    with pytest.raises(ExplorationError, match="killed"):
+        md.run_md(spec, start, workdir=more, end_state=end_state)
+
+    result = md.run_md(spec, start, workdir=more, end_state=end_state)
+
+    assert result == md.MdResult(10, 10, "complete", "", 104, 13)
+    frames = md.read_md(more)
+    np.testing.assert_array_equal(frames.steps, np.arange(55, 105, 5))
+    np.testing.assert_allclose(frames.positions, expected_positions(start, frames.steps))
+
+
+def test_a_run_that_blew_up_leaves_no_state_to_continue_from(
+    engine: StraightLineEngine, spec: MdSpec, start: Frames, workdir: Path, tmp_path: Path
+) -> None:
+    engine.halts_at = 28
+    md.run_md(spec, start, workdir=workdir)
+
+    assert not keep_end_state(workdir, tmp_path / "end.npz")
+    assert not (tmp_path / "end.npz").exists()
+
+
+def test_a_folder_of_another_continuation_is_refused(
+    spec: MdSpec, start: Frames, workdir: Path, tmp_path: Path
+) -> None:
+    end_state = tmp_path / "end.npz"
+    md.run_md(spec, start, workdir=workdir)
+    keep_end_state(workdir, end_state)
+
+    with pytest.raises(StoreError, match="holds another run"):
+        md.run_md(spec, start, workdir=workdir, end_state=end_state)
+
+
+def test_an_end_that_cannot_be_read_is_named(
+    spec: MdSpec, start: Frames, workdir: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "end.npz").write_bytes(b"PK broken")
+
+    with pytest.raises(StoreError, match=r"end\.npz: the end of the run to be continued"):
+        md.run_md(spec, start, workdir=workdir, end_state=tmp_path / "end.npz")

@@ -19,7 +19,7 @@ def test_a_spec_survives_json(toy: dict[str, Any], zbl: tuple[float, float] | No
 def test_the_frame_at_step_zero_is_planned_too(toy: dict[str, Any]) -> None:
     spec = toy["toy_spec"](["/a.pb"], n_steps=64, frame_interval_steps=5)
 
-    assert spec.n_frames_planned == 13
+    assert spec.n_frames(0, spec.n_steps) == 13
 
 
 def test_an_unknown_ensemble_is_refused_with_the_allowed_ones(toy: dict[str, Any]) -> None:

@@ -223,8 +223,13 @@ def test_numbers_are_set_flush_right_and_keys_are_not(written: Path) -> None:
 def test_timing_lists_the_costliest_kind_first(written: Path) -> None:
     page = written.read_text()
 
-    kinds = re.findall(r"CPU-hours, (\w+)", page)
-    assert kinds == ["train", "md", "label", "select"]
+    times = re.findall(r"<dt>core time, (\w+)</dt><dd>(.*?)</dd>", page)
+    assert times == [
+        ("train", "7.90 core-hours"),
+        ("md", "4.60 core-hours"),
+        ("label", "3.10 core-hours"),
+        ("select", "12.0 core-minutes"),
+    ]
     assert "8 h 23 min" in page
 
 
