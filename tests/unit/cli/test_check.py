@@ -165,7 +165,7 @@ def test_time_of_labels_is_that_of_the_kind_unless_a_run_has_measured_it(
     assert "core-minutes and those of the labels" in before
     measured = "time of a label: 720 s (8 atoms) on 1 core(s), mean of 2 in runs/trial"
     assert f"{measured}; other sizes by atoms^2" in after
-    assert re.search(r"labels +\d+ +46 labels +9.20\n", after)
+    assert re.search(r"labels +\d+ +46 labels +9.20 core-hours\n", after)
 
 
 def store_labels(run_dir: Path, *, seconds: tuple[float, ...]) -> None:

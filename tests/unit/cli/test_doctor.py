@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 import yaml
+from ase.build import bulk
 from ase.data import chemical_symbols
 from ase.neighborlist import neighbor_list
 
@@ -31,11 +32,14 @@ def doctor(
         bench, "parts", lambda self: [p for p in parts(self) if p.name.startswith("labels")]
     )
 
-    def run(calculator: dict[str, object], preset: str = "lgps-quickstart") -> tuple[int, str]:
+    def run(
+        calculator: dict[str, object], preset: str = "lgps-quickstart", **changes: object
+    ) -> tuple[int, str]:
         values = yaml.safe_load((CONFIGS / f"{preset}.yaml").read_text())
         for system in values["systems"]:
             system["structure"] = str(CONFIGS / system["structure"])
         values["label"]["calculator"] = calculator
+        values |= changes
         path = tmp_path / "config.yaml"
         path.write_text(yaml.safe_dump(values))
         code = main(["doctor", str(path)])
@@ -78,6 +82,30 @@ def test_a_label_that_fails_is_shown_with_its_reason_as_it_is(
     assert code == 1
     assert "fails  labels (toy): ValueError: the charges of the cell sum to +4 e, not 0" in out
     assert 'fix: pip install "dasksse[sevennet]"' in out
+
+
+def test_elements_of_no_simple_salt_are_labelled_as_the_smallest_crystal_of_the_run(
+    tmp_path: Path, doctor: Callable[..., tuple[int, str]]
+) -> None:
+    bulk("AlP", "zincblende", a=5.46, cubic=True).write(tmp_path / "AlP.cif")
+    systems = [
+        {"name": "large", "structure": str(tmp_path / "AlP.cif"), "supercell": [2, 1, 1]},
+        {"name": "salt", "structure": str(tmp_path / "AlP.cif")},
+    ]
+    charges = {"Al": 3.0, "P": -3.0}
+
+    code, out = doctor(
+        {"kind": "toy", "settings": {"charges": charges, "radii_A": {"Al": 0.5, "P": 1.9}}},
+        "toy",
+        systems=systems,
+        type_map=["Al", "P"],
+        mobile_species="Al",
+        mobile_charge=3.0,
+    )
+
+    assert tiny_cell(("Al", "P"), "Al", 3.0) is None
+    assert code == 0
+    assert "(a surrogate, not DFT), Al4P4 in" in out
 
 
 @pytest.mark.parametrize(

@@ -156,6 +156,19 @@ def test_cores_follow_from_threads_and_ranks(
     assert cores_of(threads, prefix) == cores
 
 
+def test_rounded_positions_take_a_sixth_of_the_disk_of_lossless_ones() -> None:
+    config = toy()
+    lossless = config.store.model_copy(update={"precision_A": "lossless"})
+    n_frames, n_atoms = 2 * 2 * 20 + 2 * 40, 8  # exploration, production
+    labels = 60 * n_atoms * N_LABELS
+
+    rounded = estimate_run(config, {"salt": n_atoms})
+    exact = estimate_run(config.model_copy(update={"store": lossless}), {"salt": n_atoms})
+
+    assert rounded.disk_bytes == pytest.approx(4 * n_atoms * n_frames + labels)
+    assert exact.disk_bytes == pytest.approx(24 * n_atoms * n_frames + labels)
+
+
 def test_estimates_add_up_over_the_schedule() -> None:
     config = toy()
     shorter = config.stop.model_copy(update={"max_generations": 1})

@@ -122,6 +122,25 @@ def make_generation(generation: int, seed: int = 7) -> GenerationRow:
     )
 
 
+def _motion(D: float, relative: float, temperature_K: float) -> dict[str, object]:
+    """Errors and intervals of a diffusive run, and D along each axis."""
+    sigma = 5e12 * D / temperature_K
+    return {
+        "D_low95_m2_s": D * np.exp(-2 * relative),
+        "D_high95_m2_s": D * np.exp(2 * relative),
+        "D_xyz_m2_s": [0.7 * D, 0.7 * D, 1.6 * D],
+        "D_xyz_err_m2_s": [1.2 * relative * D] * 3,
+        "D_bootstrap_err_m2_s": 1.1 * relative * D,
+        "D_collective_m2_s": D / 0.62,
+        "D_collective_err_m2_s": 0.3 * D,
+        "haven_ratio_low95": 0.4,
+        "haven_ratio_high95": 0.97,
+        "sigma_err_mS_cm": relative * sigma,
+        "sigma_collective_mS_cm": sigma / 0.62,
+        "sigma_collective_err_mS_cm": 0.5 * sigma,
+    }
+
+
 def make_production(
     temperature_K: float, *, system: str = "LGPS-2x2x2", Ea_eV: float = 0.22, seed: int = 3
 ) -> ProductionRow:
@@ -158,6 +177,11 @@ def make_production(
             "haven_ratio": 0.62 if diffusive else None,
             "haven_ratio_err": 0.14 if diffusive else None,
             "sigma_mS_cm": 5e12 * D / temperature_K if diffusive else None,
+            **(_motion(D, relative, temperature_K) if relative else {}),
+            "effective_jumps": 4e12 * D,
+            "floor": (4e12 * D) ** -0.5,
+            "non_gaussian_peak": 2.6 - temperature_K / 500,
+            "non_gaussian_peak_ps": 12.5,
         },
         lag_ps=lag,
         msd_A2=msd,

@@ -7,11 +7,14 @@ import pytest
 
 from dasksse.report.formats import (
     UNKNOWN,
+    format_bytes,
+    format_core_time,
     format_count,
     format_duration,
     format_interval,
     format_list,
     format_number,
+    format_range,
     format_share,
     format_upper_bound,
     format_value_error,
@@ -135,3 +138,50 @@ def test_durations_show_their_two_largest_units(seconds: float, expected: str) -
 )
 def test_only_finite_numbers_are_known(value: object, known: bool) -> None:
     assert is_known(value) is known
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        (1.2e-11, 2.84e-11, "(1.2 … 2.8) × 10⁻¹¹ m²/s"),
+        (9.0e-13, 1.4e-11, "(0.090 … 1.4) × 10⁻¹¹ m²/s"),
+        (0.4, 0.966, "0.40 … 0.97 m²/s"),
+        (12.0, 130.0, "12 … 130 m²/s"),
+        (None, 0.9, UNKNOWN),
+        (0.9, math.nan, UNKNOWN),
+    ],
+)
+def test_both_ends_of_an_interval_share_their_power_of_ten(
+    low: float | None, high: float | None, expected: str
+) -> None:
+    assert format_range(low, high, "m²/s") == expected
+
+
+@pytest.mark.parametrize(
+    ("core_s", "expected"),
+    [
+        (0.0, "0 core-seconds"),
+        (36.2, "36 core-seconds"),
+        (62.0, "1.03 core-minutes"),
+        (3599.0, "60.0 core-minutes"),
+        (25_092.0, "6.97 core-hours"),
+        (4.5e6, "1\u202f250 core-hours"),
+    ],
+)
+def test_core_time_has_the_unit_that_reads_well(core_s: float, expected: str) -> None:
+    assert format_core_time(core_s) == expected
+
+
+@pytest.mark.parametrize(
+    ("n_bytes", "expected"),
+    [
+        (0.0, "0 B"),
+        (12_400.0, "12.4 kB"),
+        (2.06e6, "2.06 MB"),
+        (3.4e8, "340 MB"),
+        (1.2e9, "1.20 GB"),
+        (5e15, "5\u202f000 TB"),
+    ],
+)
+def test_sizes_have_the_unit_that_reads_well(n_bytes: float, expected: str) -> None:
+    assert format_bytes(n_bytes) == expected

@@ -200,6 +200,37 @@ def test_cards_say_when_no_run_is_diffusive(full_report: RunReport) -> None:
     assert card.value == "no value yet"
 
 
+def test_a_production_too_short_to_be_analysed_is_shown_as_one(
+    full_report: RunReport,
+) -> None:
+    row = replace(
+        full_report.production[0],
+        diffusion={},
+        lag_ps=None,
+        msd_A2=None,
+        length_ps=0.26,
+        trouble="not analysed: the longest run has 14 frames",
+    )
+    report = replace(full_report, production=(row,), arrhenius={})
+
+    (card,) = diffusion_cards(report)
+    page = render_page(report)
+
+    assert card.notes == ("production has finished, but was too short to be analysed",)
+    assert "1 × 0.26 ps" in page
+    assert "not analysed: the longest run has 14 frames" in page
+    assert "No production run yet" not in page
+    _parsed(page)
+
+
+def test_axes_and_collective_motion_are_folded_away(written: Path) -> None:
+    page = written.read_text()
+    details = page[page.index("By axis and collective motion") :]
+
+    assert page.index("95 % [m²/s]") < page.index("<details>")
+    assert "D z [m²/s]" in details[: details.index("</details>")]
+
+
 def test_the_force_error_card_prefers_the_probe(full_report: RunReport) -> None:
     rows = [
         replace(row, rmse={"held_out": row.rmse["held_out"]}) for row in full_report.generations

@@ -7,6 +7,12 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from dasksse.report import tables
+from dasksse.report.diffusion_tables import (
+    arrhenius_rows,
+    check_rows,
+    motion_rows,
+    production_rows,
+)
 
 if TYPE_CHECKING:
     from dasksse.report.data import RunReport
@@ -33,8 +39,8 @@ def test_shares_add_up_to_one_hundred_per_cent(full_report: RunReport) -> None:
 def test_all_rows_of_a_table_have_the_same_columns(full_report: RunReport) -> None:
     makers = (
         tables.shares_rows, tables.temperature_rows, tables.progress_rows, tables.rmse_rows,
-        tables.production_rows, tables.arrhenius_rows, tables.system_rows, tables.failure_rows,
-        tables.verdict_rows, tables.label_rows,
+        production_rows, arrhenius_rows, motion_rows, check_rows, tables.system_rows,
+        tables.failure_rows, tables.verdict_rows, tables.label_rows,
     )  # fmt: skip
 
     for make in makers:
@@ -74,7 +80,7 @@ def test_of_many_notes_on_labels_the_first_are_shown(full_report: RunReport) -> 
 
 
 def test_a_subdiffusive_run_shows_its_bound_and_no_conductivity(full_report: RunReport) -> None:
-    row = tables.production_rows(full_report)[0]
+    row = production_rows(full_report)[0]
 
     assert row["T [K]"] == "300"
     assert row["D"].startswith("< ")
@@ -85,7 +91,62 @@ def test_a_subdiffusive_run_shows_its_bound_and_no_conductivity(full_report: Run
 def test_production_is_sorted_by_system_and_temperature(full_report: RunReport) -> None:
     shuffled = replace(full_report, production=full_report.production[::-1])
 
-    assert tables.production_rows(shuffled) == tables.production_rows(full_report)
+    assert production_rows(shuffled) == production_rows(full_report)
+
+
+def test_a_diffusive_row_shows_intervals_jumps_and_axes(full_report: RunReport) -> None:
+    rows = production_rows(full_report)
+    (row,) = (r for r in rows if r["system"] == "LGPS-2x2x2" and r["T [K]"] == "600")
+    (motion,) = (
+        {**r, **checks}
+        for r, checks in zip(motion_rows(full_report), check_rows(full_report), strict=True)
+        if r["system"] == "LGPS-2x2x2" and r["T [K]"] == "600"
+    )
+
+    assert row["D"] == "(3.2 ± 0.6) × 10⁻¹⁰ m²/s"
+    assert row["95 % [m²/s]"] == "(2.2 … 4.8) × 10⁻¹⁰"
+    assert row["jumps"] == "1\u202f300"
+    assert row["σ [mS/cm]"] == "2.7 ± 0.5"
+    assert row["Haven ratio"] == "0.62 (0.40 … 0.97)"
+    assert motion["bootstrap error [m²/s]"] == "6.9 × 10⁻¹¹"
+    assert motion["D z [m²/s]"] == "(5.2 ± 0.8) × 10⁻¹⁰"
+    assert motion["least error"] == "3 %"
+    assert motion["non-Gaussian"] == "1.4 at 12.5 ps"
+
+
+def test_runs_of_older_versions_still_have_their_rows(full_report: RunReport) -> None:
+    old = {
+        "D_m2_s": 3e-10, "D_err_m2_s": 4e-11, "regime": "diffusive", "haven_ratio": 0.6,
+        "haven_ratio_err": None, "sigma_mS_cm": 2.7, "D_xyz_m2_s": [3e-10, 3e-10, 3e-10],
+        "fit_window_ps": [40.0, 200.0],
+    }  # fmt: skip
+    report = replace(
+        full_report, production=(replace(full_report.production[3], diffusion=old),)
+    )
+
+    (row,) = production_rows(report)
+    (motion,) = motion_rows(report)
+
+    assert (row["95 % [m²/s]"], row["jumps"]) == ("–", "–")
+    assert (row["σ [mS/cm]"], row["Haven ratio"]) == ("2.7", "0.60")
+    assert motion["D x [m²/s]"] == "3.0 × 10⁻¹⁰"
+    assert motion["σ collective [mS/cm]"] == "–"
+
+
+def test_a_temperature_that_was_not_analysed_has_one_row_alone(full_report: RunReport) -> None:
+    row = replace(full_report.production[3], diffusion={}, trouble="not analysed: too short")
+    report = replace(full_report, production=(row,))
+
+    assert production_rows(report)[0]["trustworthy"] == "not analysed: too short"
+    assert motion_rows(report) == []
+
+
+def test_a_generation_that_did_not_explore_names_no_system(full_report: RunReport) -> None:
+    last = replace(full_report.generations[-1], systems=(), ensemble="", length_ps=0.0)
+
+    (row,) = tables.shares_rows(replace(full_report, generations=(last,)))
+
+    assert (row["systems"], row["length [ps]"]) == ("–", "–")
 
 
 def test_errors_are_those_of_the_latest_models(full_report: RunReport) -> None:
@@ -106,8 +167,8 @@ def test_an_ensemble_without_spread_shows_the_mean_alone(full_report: RunReport)
 def test_a_run_without_results_has_empty_tables(new_report: RunReport) -> None:
     assert tables.rmse_rows(new_report) == []
     assert tables.progress_rows(new_report) == []
-    assert tables.production_rows(new_report) == []
-    assert tables.arrhenius_rows(new_report) == []
+    assert production_rows(new_report) == []
+    assert arrhenius_rows(new_report) == []
 
 
 def test_the_terminal_shows_shares_errors_d_ea_and_what_is_trustworthy(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from dasksse.analyse.arrhenius import fit_arrhenius
 from dasksse.report.data import (
     FailureRow,
     GenerationRow,
@@ -15,13 +16,16 @@ from dasksse.report.data import (
     TrustCheckData,
     Verdict,
 )
+from dasksse.report.diffusion_tables import production_rows
 from dasksse.report.evidence import (
     is_diffusive,
     relative_error,
+    resolved_rows,
     trust_evidence,
     trust_in_words,
 )
 from dasksse.report.verdicts import LEVEL_TITLES, by_level, judge
+from dasksse.units import BOLTZMANN_EV_K
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -63,13 +67,20 @@ def test_surrogate_labels_are_never_sold_as_dft(full_report: RunReport) -> None:
     assert "not from DFT" in verdict.text
 
 
-def test_dft_labels_are_trusted(full_report: RunReport) -> None:
+def test_dft_labels_wait_for_a_convergence_test(full_report: RunReport) -> None:
     (verdict,) = _about(
         replace(full_report, is_surrogate=False, label_source="VASP 6.4"), "Labels"
     )
 
-    assert verdict.level == "trust"
+    assert verdict.level == "care"
     assert "VASP 6.4" in verdict.text
+    assert "`dasksse converge` tells" in verdict.text
+
+
+def test_a_classical_model_is_not_said_to_be_trained(full_report: RunReport) -> None:
+    (verdict,) = _about(replace(full_report, functional="none (classical)"), "Labels")
+
+    assert "a classical model, not from DFT" in verdict.text
 
 
 def _labels(source: str, n_good: int, **why: int) -> LabelRow:
@@ -184,16 +195,76 @@ def test_a_trust_level_below_the_training_error_is_refused(full_report: RunRepor
     )
 
 
+def _with_errors(report: RunReport, **rmse_meV_A: float) -> RunReport:
+    """Latest force errors by set, without forces to compare them with."""
+    errors = {name: {"force_rmse_meV_A": (value, 2.0)} for name, value in rmse_meV_A.items()}
+    return _with_last(replace(report, parity={}), rmse=errors)
+
+
+@pytest.mark.parametrize("name", ["held_out", "probe", "train"])
+def test_a_large_force_error_on_any_set_forbids_the_potential(
+    full_report: RunReport, name: str
+) -> None:
+    errors = {"held_out": 90.0, "probe": 100.0, "train": 85.0, name: 1318.0}
+    report = _with_errors(full_report, **errors)
+
+    (verdict,) = _about(report, "Accuracy")
+
+    assert verdict.level == "doubt"
+    assert "1318 meV/Å on" in verdict.text
+    assert "too large to use the potential" in verdict.text
+    about_D = [v for v in _about(report, "D of LGPS-2x2x2") if "Extrapolated" not in v.text]
+    assert _levels(about_D) == {"doubt"}
+    assert _about(report, "Ea of LSnPS")[0].level == "doubt"
+    assert "force error of the potential too large" in {
+        part for row in production_rows(report) for part in row["trustworthy"].split("; ")
+    }
+
+
+@pytest.mark.parametrize(
+    ("rms_eV_A", "level", "words"),
+    [
+        (0.9, "trust", "90 meV/Å (10 % of the RMS force) on frames kept out"),
+        (0.3, "care", "90 meV/Å (30 % of the RMS force) on frames kept out"),
+        (0.1, "doubt", "90 meV/Å (90 % of the RMS force) on frames kept out"),
+    ],
+)
+def test_a_force_error_is_judged_against_the_forces(
+    full_report: RunReport, rms_eV_A: float, level: str, words: str
+) -> None:
+    forces = rms_eV_A * np.array([1.0, -1.0, 1.0, -1.0])
+    parity = replace(full_report.parity["held_out"], force_label_eV_A=forces)
+    report = _with_errors(full_report, held_out=90.0, train=85.0)
+
+    (verdict,) = _about(replace(report, parity={"held_out": parity}), "Accuracy")
+
+    assert verdict.level == level
+    assert words in verdict.text
+
+
+def test_a_training_error_alone_is_used_with_care(full_report: RunReport) -> None:
+    (verdict,) = _about(_with_errors(full_report, train=85.0), "Accuracy")
+
+    assert verdict.level == "care"
+    assert "nothing shows the error on other frames" in verdict.text
+
+
+def test_errors_that_level_off_too_high_are_no_progress_to_trust(
+    full_report: RunReport,
+) -> None:
+    (verdict,) = _about(
+        _with_probe(full_report, [(900.0, 5.0), (544.0, 9.0)] + 4 * [(544.0, 9.0)]), "Progress"
+    )
+
+    assert verdict.level == "care"
+    assert "levelled off, but too high" in verdict.text
+
+
 @pytest.mark.parametrize(("held_out", "level"), [(90.0, "trust"), (200.0, "care")])
 def test_overfitting_shows_in_held_out_over_training_error(
     full_report: RunReport, held_out: float, level: str
 ) -> None:
-    errors = {
-        "train": {"force_rmse_meV_A": (80.0, 2.0)},
-        "held_out": {"force_rmse_meV_A": (held_out, 2.0)},
-    }
-
-    (verdict,) = _about(_with_last(full_report, rmse=errors), "Accuracy")
+    (verdict,) = _about(_with_errors(full_report, train=80.0, held_out=held_out), "Accuracy")
 
     assert verdict.level == level
 
@@ -366,6 +437,67 @@ def test_a_fit_to_short_runs_is_used_with_care(full_report: RunReport) -> None:
 
     assert verdict.level == "care"
     assert "but the runs are short" in verdict.text
+
+
+def test_what_the_fit_says_of_itself_is_passed_on(full_report: RunReport) -> None:
+    notes = [
+        "1200 K left out: framework broken in 30 % of frames",
+        "D at 500 K has an error of 60 %: the interval is a rough one there",
+        "300 K is far outside the data: 1/T spans 2.4 times their range",
+    ]
+
+    _, verdict = _about(_with_fit(full_report, notes=notes), "Ea of LGPS-2x2x2")
+
+    assert verdict.level == "care"
+    assert verdict.text == f"{notes[0]}; {notes[1]}."
+    assert len(_about(full_report, "Ea of LGPS-2x2x2")) == 1
+
+
+def test_forms_that_fit_where_a_line_does_not_are_named(full_report: RunReport) -> None:
+    temperatures_K = [300.0, 400.0, 500.0, 600.0, 700.0, 800.0, 900.0, 1000.0]
+    kT = BOLTZMANN_EV_K * np.array(temperatures_K)
+    cold, hot = 1e-7 * np.exp(-0.45 / kT), 1e-9 * np.exp(-0.2 / kT)
+    D = np.minimum(cold, hot)
+    fit = fit_arrhenius(temperatures_K, D, 0.05 * D)
+
+    (verdict, *_) = _about(_with_fit(full_report, **fit.to_json()), "Ea of LGPS-2x2x2")
+
+    assert verdict.level == "doubt"
+    assert "one straight line does not fit" in verdict.text
+    assert "What fits: two segments (Ea 0.4" in verdict.text
+    assert "one line (" not in verdict.text
+
+
+def test_a_broken_framework_takes_a_temperature_out_of_the_fit(full_report: RunReport) -> None:
+    broken = tuple(
+        replace(row, framework_broken=0.3) if row.temperature_K == 1000 else row
+        for row in full_report.production
+    )
+    report = replace(full_report, production=broken)
+
+    assert [row.temperature_K for row in resolved_rows(report, "LGPS-2x2x2")] == [
+        500, 600, 800,
+    ]  # fmt: skip
+    assert "one line through D at 500, 600, 800 K" in _about(report, "Ea of LGPS")[0].text
+
+
+def test_a_run_too_short_to_be_analysed_is_told_from_none(full_report: RunReport) -> None:
+    trouble = "not analysed: the longest run has 14 frames"
+    row = replace(full_report.production[0], diffusion={}, trouble=trouble)
+    report = replace(full_report, production=(row,), arrhenius={"LGPS-2x2x2": None})
+
+    texts = [verdict.text for verdict in judge(report)]
+
+    assert "Not analysed: the longest run has 14 frames." in texts
+    assert not any("no production run" in text for text in texts)
+    assert trust_in_words(row) == trouble
+
+
+def test_a_run_that_bounds_nothing_is_not_said_to_give_a_bound(full_report: RunReport) -> None:
+    diffusion = {"regime": "not_diffusive", "D_m2_s": None, "upper_bound_m2_s": None}
+    row = _only(full_report, diffusion=diffusion).production[0]
+
+    assert trust_in_words(row) == "not diffusive: short run, not even a bound"
 
 
 def test_extrapolation_far_below_the_data_is_called_one(full_report: RunReport) -> None:
