@@ -8,18 +8,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dasksse.analyse.diffusion import diffusion_of
 from dasksse.analyse.frame_window import FrameWindow
 from dasksse.analyse.length_verdict import TimeWindow, WindowSet, judge_length
-from dasksse.analyse.paths import MEMORY_BYTES, atoms_of, start_of
-from dasksse.analyse.sample import sample_trajectories
+from dasksse.analyse.paths import MEMORY_BYTES, atoms_of
+from dasksse.analyse.transport import Usage, choose_frames, diffuse
 from dasksse.errors import AnalysisError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from dasksse.analyse.block_sums import Starmap
-    from dasksse.analyse.diffusion_result import DiffusionResult
     from dasksse.analyse.length_verdict import LengthVerdict
     from dasksse.records import Json, Trajectory
 
@@ -27,6 +25,28 @@ SHARES = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0)
 """Nested windows, as shares of the whole length."""
 LEAST_FRAMES = 50
 """Shorter windows are left out."""
+MOST_WINDOWS = 32
+"""Windows of one length side by side; more say little more."""
+
+
+@dataclass(frozen=True)
+class RunLength:
+    """Present and wanted length of a run, both with its equilibration [ps].
+
+    Attributes
+    ----------
+    name
+        Where the run comes from.
+    equilibration_ps
+        Time that is left out at its start [ps].
+    present_ps, wanted_ps
+        Equal where the run is long enough.
+    """
+
+    name: str
+    equilibration_ps: float
+    present_ps: float
+    wanted_ps: float
 
 
 @dataclass(frozen=True)
@@ -43,29 +63,26 @@ class ConvergenceInTime:
         Windows of all runs together from their start on, the whole length last.
     window_sets
         Windows side by side, the longest last.
-    present_ps
-        Length of each run with its equilibration [ps], shape ``(run,)``.
-    equilibration_ps
-        What is left out of each run [ps], shape ``(run,)``.
+    runs
+        Lengths of the runs that were used.
     verdict
         Whether the runs are long enough.
+    notes
+        What was left out and why, a sentence each.
     """
 
     species: str
     temperature_K: float | None
     nested: tuple[TimeWindow, ...]
     window_sets: tuple[WindowSet, ...]
-    present_ps: tuple[float, ...]
-    equilibration_ps: tuple[float, ...]
+    runs: tuple[RunLength, ...]
     verdict: LengthVerdict
+    notes: tuple[str, ...]
 
     @property
-    def wanted_ps(self) -> tuple[float, ...]:
-        """Length that each run should have, with its equilibration [ps]."""
-        if self.verdict.is_converged:
-            return self.present_ps
-        wanted = self.verdict.wanted_ps
-        return tuple(wanted + equilibration for equilibration in self.equilibration_ps)
+    def whole(self) -> TimeWindow:
+        """D of the runs in full."""
+        return self.nested[-1]
 
     def to_json(self) -> dict[str, Json]:
         """Every value, ready for :func:`json.dumps`."""
@@ -74,9 +91,9 @@ class ConvergenceInTime:
             "temperature_K": self.temperature_K,
             "nested": [asdict(window) for window in self.nested],
             "side_by_side": [one.to_json() for one in self.window_sets],
-            "present_ps": list(self.present_ps),
-            "equilibration_ps": list(self.equilibration_ps),
+            "runs": [asdict(run) for run in self.runs],
             "verdict": self.verdict.to_json(),
+            "notes": list(self.notes),
         }
 
 
@@ -86,111 +103,140 @@ def convergence_in_time(
     *,
     tolerance: float = 0.1,
     lengths_ps: Sequence[float] = (),
-    first_frames: Sequence[int] | None = None,
+    equilibration_ps: float | None = None,
     memory_bytes: int = MEMORY_BYTES,
     starmap: Starmap = itertools.starmap,
+    on_window: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> ConvergenceInTime:
     """D of nested windows and of windows side by side, with a verdict on the length.
 
     Parameters
     ----------
     runs
-        Runs of the same system at the same temperature. One shorter than half of the longest
-        is left out of the windows, as it is from D.
+        Runs of the same system at the same temperature; see
+        :func:`dasksse.analyse.transport.choose_frames` for those that are left out.
     mobile
         Symbol of the mobile element.
     tolerance
         Relative error of D that is asked for, above 0.
     lengths_ps
-        Lengths to look at besides 1/16, 1/8, 1/4, 1/2 and all of the runs [ps].
-    first_frames
-        Frames of each run before this one are left out; planned equilibration if None.
+        Lengths to look at besides 1/16, 1/8, 1/4, 1/2 and all of the runs [ps]; longer ones
+        are passed over.
+    equilibration_ps
+        Time to leave out at the start of each run [ps]; planned or found if None.
     memory_bytes, starmap
         As for :func:`dasksse.analyse.sample.sample_trajectories`.
+    on_window
+        Told the windows that are done and their number.
 
     Raises
     ------
     AnalysisError
         If the tolerance is not above 0, no run has 50 frames after equilibration, or as from
-        :func:`~dasksse.analyse.sample.sample_trajectories`.
+        :func:`~dasksse.analyse.transport.choose_frames`.
     """
     if not tolerance > 0.0:
         msg = f"tolerance is {tolerance:g}, must be above 0"
         raise AnalysisError(msg)
-    firsts = [None] * len(runs) if first_frames is None else first_frames
-    starts = [start_of(run, first) for run, first in zip(runs, firsts, strict=True)]
-    interval_ps = runs[0].frame_interval_ps
-    used = _used(runs, starts)
-    counts = _frame_counts(used, [length / interval_ps for length in lengths_ps])
-
-    def estimate(windows: Sequence[FrameWindow], start: int) -> TimeWindow:
-        result = _diffusion(windows, mobile, memory_bytes=memory_bytes, starmap=starmap)
-        return TimeWindow(
-            (windows[0].start - start) * interval_ps,
-            float(np.mean([window.n_frames - 1 for window in windows])) * interval_ps,
-            result.D_m2_s,
-            result.D_err_m2_s,
-            result.upper_bound_m2_s,
-            result.regime,
+    usage = choose_frames(runs, mobile, equilibration_ps=equilibration_ps)
+    interval_ps = usage.runs[0].frame_interval_ps
+    counts = _frame_counts(usage, [length / interval_ps for length in lengths_ps])
+    nested = [_nested(usage, n) for n in counts]
+    apart = [_side_by_side(usage, n) for n in counts]
+    apart = [windows for windows in apart if len(windows) > 1]
+    tasks = [*nested, *([window] for windows in apart for window in windows)]
+    found = []
+    for task in tasks:
+        found.append(_estimate(usage, task, mobile, memory_bytes, starmap))
+        on_window(len(found), len(tasks))
+    results = iter(found)
+    whole = tuple(itertools.islice(results, len(nested)))
+    window_sets = tuple(
+        WindowSet(
+            (windows[0].n_frames - 1) * interval_ps,
+            tuple(itertools.islice(results, len(windows))),
         )
-
-    nested = [
-        estimate([FrameWindow(run, s, min(s + n, run.n_frames)) for run, s in used], used[0][1])
-        for n in counts
-    ]
-    window_sets = []
-    for n in counts:
-        apart = [(run, s, first) for run, s in used for first in _firsts(run, s, n)]
-        if len(apart) > 1:
-            found = [estimate([FrameWindow(run, f, f + n)], s) for run, s, f in apart]
-            window_sets.append(WindowSet((n - 1) * interval_ps, tuple(found)))
-    n_walkers = len(used) * len(atoms_of(runs[0], mobile))
+        for windows in apart
+    )
+    n_walkers = len(usage.runs) * len(atoms_of(usage.runs[0], mobile))
+    verdict = judge_length(whole, window_sets, tolerance=tolerance, n_walkers=n_walkers)
     return ConvergenceInTime(
         species=mobile,
-        temperature_K=runs[0].temperature_K,
-        nested=tuple(nested),
-        window_sets=tuple(window_sets),
-        present_ps=tuple((run.n_frames - 1) * interval_ps for run in runs),
-        equilibration_ps=tuple(start * interval_ps for start in starts),
-        verdict=judge_length(nested, window_sets, tolerance=tolerance, n_walkers=n_walkers),
+        temperature_K=usage.runs[0].temperature_K,
+        nested=whole,
+        window_sets=window_sets,
+        runs=_lengths(usage, verdict),
+        verdict=verdict,
+        notes=usage.notes,
     )
 
 
-def _used(runs: Sequence[Trajectory], starts: Sequence[int]) -> list[tuple[Trajectory, int]]:
-    """Runs of useful length with their first frame after equilibration."""
-    longest = max(run.n_frames - start for run, start in zip(runs, starts, strict=True))
+def _frame_counts(usage: Usage, asked_intervals: Sequence[float]) -> list[int]:
+    """Frames of the windows to look at, ascending, the longest run last."""
+    longest = max(run.n_frames - first for run, first in _pairs(usage))
     if longest < LEAST_FRAMES:
         msg = (
-            f"{runs[0].name}: the longest run has {longest} frames after equilibration, "
+            f"{usage.runs[0].name}: the longest run has {longest} frames after equilibration, "
             f"windows need {LEAST_FRAMES}: run longer, write frames more often or discard less"
         )
         raise AnalysisError(msg)
-    pairs = zip(runs, starts, strict=True)
-    return [(run, start) for run, start in pairs if 2 * (run.n_frames - start) >= longest]
-
-
-def _frame_counts(
-    used: Sequence[tuple[Trajectory, int]], asked_intervals: Sequence[float]
-) -> list[int]:
-    """Frames of the windows to look at, ascending, the longest run last."""
-    longest = max(run.n_frames - start for run, start in used)
     wanted = [*(share * (longest - 1) for share in SHARES), *asked_intervals]
     counts = {round(intervals) + 1 for intervals in wanted}
     return sorted(n for n in counts if LEAST_FRAMES <= n <= longest)
 
 
-def _firsts(run: Trajectory, start: int, n_frames: int) -> range:
-    """First frames of the windows side by side in one run."""
-    return range(start, run.n_frames - n_frames + 1, n_frames - 1)
+def _nested(usage: Usage, n_frames: int) -> list[FrameWindow]:
+    """First frames of all runs."""
+    return [
+        FrameWindow(run, first, min(first + n_frames, run.n_frames))
+        for run, first in _pairs(usage)
+    ]
 
 
-def _diffusion(
-    runs: Sequence[Trajectory], mobile: str, *, memory_bytes: int, starmap: Starmap
-) -> DiffusionResult:
-    sample = sample_trajectories(runs, mobile, memory_bytes=memory_bytes, starmap=starmap)
-    return diffusion_of(
-        sample,
-        species=mobile,
-        frame_interval_ps=runs[0].frame_interval_ps,
-        volume_A3=float(np.abs(np.linalg.det(runs[0].cells())).mean()),
+def _side_by_side(usage: Usage, n_frames: int) -> list[FrameWindow]:
+    """Windows that share no more than a frame, as many of each run as of the others."""
+    most = max(MOST_WINDOWS // len(usage.runs), 1)
+    return [
+        FrameWindow(run, start, start + n_frames)
+        for run, first in _pairs(usage)
+        for start in range(first, run.n_frames - n_frames + 1, n_frames - 1)[:most]
+    ]
+
+
+def _estimate(
+    usage: Usage,
+    windows: Sequence[FrameWindow],
+    mobile: str,
+    memory_bytes: int,
+    starmap: Starmap,
+) -> TimeWindow:
+    """D of one window of one or more runs."""
+    part = Usage(tuple(windows), (0,) * len(windows), ())
+    result = diffuse(part, mobile, memory_bytes=memory_bytes, starmap=starmap)
+    interval_ps = windows[0].frame_interval_ps
+    first_frame = dict(zip(map(id, usage.runs), usage.first_frames, strict=True))
+    return TimeWindow(
+        start_ps=(windows[0].start - first_frame[id(windows[0].run)]) * interval_ps,
+        length_ps=float(np.mean([window.n_frames - 1 for window in windows])) * interval_ps,
+        D_m2_s=result.D_m2_s,
+        D_err_m2_s=result.D_err_m2_s,
+        upper_bound_m2_s=result.upper_bound_m2_s,
+        regime=result.regime,
     )
+
+
+def _lengths(usage: Usage, verdict: LengthVerdict) -> tuple[RunLength, ...]:
+    lengths = []
+    for run, first in _pairs(usage):
+        present_ps = (run.n_frames - 1) * run.frame_interval_ps
+        left_out_ps = first * run.frame_interval_ps
+        wanted_ps = verdict.wanted_ps + left_out_ps
+        if verdict.is_converged:
+            wanted_ps = present_ps
+        lengths.append(RunLength(run.name, left_out_ps, present_ps, wanted_ps))
+    return tuple(lengths)
+
+
+def _pairs(usage: Usage) -> list[tuple[Trajectory, int]]:
+    """Runs with their first frames."""
+    return list(zip(usage.runs, usage.first_frames, strict=True))

@@ -177,7 +177,8 @@ def group_results(
             msg = f"{place}: temperature_K is null, must be a number above 0"
             raise ConfigError(msg)
         words = [result.get(key) for key in ("system", "group", "species")]
-        name = " ".join(str(word).rpartition("/")[2] for word in words if word)
+        parts = [str(word).rpartition("/")[2] for word in words if word]
+        name = " ".join(dict.fromkeys(parts))
         values = {
             meaning: _checked(
                 number, number, f"{place}: {meaning}", is_share=meaning in _SHARES

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -238,7 +238,7 @@ def judge_length(
         text="",
     )
     notes = _notes(verdict, is_noisier=is_noisier)
-    return _with_text(verdict, f"{_headline(verdict)}: {'; '.join(notes)}")
+    return replace(verdict, text=f"{_headline(verdict)}: {'; '.join(notes)}")
 
 
 def format_length(length_ps: float) -> str:
@@ -255,8 +255,8 @@ def _not_diffusive(whole: TimeWindow, tolerance: float, n_walkers: int) -> Lengt
         wanted = max(wanted, to_leave_ps / LONGEST_LAG, to_count_ps)
     wanted = _rounded_up(wanted)
     text = (
-        f"not diffusive within {format_length(whole.length_ps)} "
-        f"({whole.regime.replace('_', ' ')}): needs longer, at least {format_length(wanted)}"
+        f"{whole.regime.replace('_', ' ')} within {format_length(whole.length_ps)}: needs "
+        f"longer, at least {format_length(wanted)}"
     )
     return LengthVerdict(
         "not_diffusive",
@@ -324,12 +324,6 @@ def _notes(verdict: LengthVerdict, *, is_noisier: bool) -> list[str]:
         is_trend = abs(verdict.drift) > SIGNIFICANT * verdict.drift_err
         change += ", a trend beyond its error" if is_trend else ", which its error explains"
     return [*notes, change]
-
-
-def _with_text(verdict: LengthVerdict, text: str) -> LengthVerdict:
-    from dataclasses import replace
-
-    return replace(verdict, text=text)
 
 
 def _rounded_up(length_ps: float) -> float:

@@ -128,7 +128,7 @@ def find_window(reach: Reach) -> Window:
     earliest = max(n_frames * SHORTEST_LAG, min(leaving, n_frames * LATEST_NEED))
     last_bent = 0.0
     for start in _starts(lags, max(settled, earliest / SETTLING)):
-        stop = min(lags[-1], max(n_frames * USUAL_LAG, start * WINDOW_RATIO))
+        stop = _stop(reach, start)
         line = reach.fit(start, stop)
         change = _slope_change(reach, line, start)
         if change is None:
@@ -178,6 +178,12 @@ def _starts(lags: NDArray[np.int64], after: float) -> NDArray[np.int64]:
     return lags[possible] if possible.any() else lags[: -FEWEST_LAGS + 1][-1:]
 
 
+def _stop(reach: Reach, start: float) -> float:
+    """Lag at which a window ends [frames]."""
+    usual = max(reach.sample.n_frames * USUAL_LAG, start * WINDOW_RATIO)
+    return float(min(reach.lags[-1], usual))
+
+
 def _slope_change(reach: Reach, line: Line, start: float) -> float | None:
     """Relative change of the slope at longer lags beyond noise; None where the MSD bends."""
     if not line.slope > 0.0:
@@ -188,7 +194,7 @@ def _slope_change(reach: Reach, line: Line, start: float) -> float | None:
         n_lags = np.count_nonzero(reach.lags >= first)
         if 2.0 * first > reach.lags[-1] or n_lags < FEWEST_LAGS:
             break
-        later = reach.fit(first, reach.lags[-1])
+        later = reach.fit(first, _stop(reach, first))
         change = later.slope / line.slope - 1.0
         spread = spread_of(reach, later.weights - line.weights, line, start=first)
         error = spread.error / line.slope

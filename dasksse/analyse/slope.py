@@ -183,8 +183,9 @@ def slope_bound(reach: Reach, line: Line, fitted: Spread) -> float:
     lag = float(reach.lags[-1])
     weights = np.zeros_like(reach.msd_xyz)
     weights[-1] = 1.0 / lag
-    apparent = spread_of(reach, weights, line, start=lag)
-    seen = float(reach.msd[-1]) / lag + apparent.half_width(TWO_SIDED_90)
     sample = reach.sample
+    variance = variance_of(weights, line, reach.lags, sample.n_frames) / sample.n_walkers
+    apparent = Spread(variance, fitted.excess)
+    seen = float(reach.msd[-1]) / lag + apparent.half_width(TWO_SIDED_90)
     unseen = CONFIDENT_JUMPS * JUMP_LENGTH_A**2 / sample.n_walkers / sample.n_frames
     return max(seen, unseen, line.slope + fitted.half_width(TWO_SIDED_90))

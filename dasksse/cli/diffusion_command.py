@@ -141,8 +141,8 @@ def _row(one: RunSet, arguments: argparse.Namespace) -> Row:
     from dasksse.analyse.transport import choose_frames, count_blocks, diffuse, species_msd
     from dasksse.cli.diffusion_view import Row
 
-    known = _known_of(arguments.store)
-    species = arguments.species or _carrier(one, known)
+    known = known_of(arguments.store)
+    species = arguments.species or carrier(one, known)
     usage = choose_frames(one.runs, species, equilibration_ps=arguments.equilibration_ps)
     n_threads = arguments.threads or len(os.sched_getaffinity(0))
     memory_bytes = arguments.memory_MB * 1_000_000 // n_threads
@@ -188,7 +188,7 @@ def _framework(usage: Usage, species: str, memory_bytes: int) -> FrameworkMotion
     )
 
 
-def _known_of(where: Path) -> dict[str, Any]:
+def known_of(where: Path) -> dict[str, Any]:
     """Mobile element and trust level of a learning run; nothing of other stores."""
     known: dict[str, Any] = {}
     mobile = open_store(where, mode="r").attrs.get("mobile_species")
@@ -202,7 +202,7 @@ def _known_of(where: Path) -> dict[str, Any]:
     return known
 
 
-def _carrier(one: RunSet, known: dict[str, Any]) -> str:
+def carrier(one: RunSet, known: dict[str, Any]) -> str:
     """Mobile element where nobody names it."""
     present = {chemical_symbols[number] for number in one.runs[0].numbers}
     if known.get("mobile_species") in present:

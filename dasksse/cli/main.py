@@ -121,6 +121,12 @@ def _add_diffusion(parser: argparse.ArgumentParser) -> None:
     add_arguments(parser)
 
 
+def _add_convergence(parser: argparse.ArgumentParser) -> None:
+    from dasksse.cli.convergence_command import add_arguments
+
+    add_arguments(parser)
+
+
 def _add_arrhenius(parser: argparse.ArgumentParser) -> None:
     from dasksse.cli.arrhenius_command import add_arguments
 
@@ -246,6 +252,7 @@ _COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     "import-labels": ("put labels that exist already into a store", _add_import_labels),
     "verify": ("check every run of a store against its checksum", _add_verify),
     "diffusion": ("D with its error, Haven ratio and conductivity", _add_diffusion),
+    "convergence": ("whether runs are long and cells large enough", _add_convergence),
     "arrhenius": ("activation energy and extrapolated D from D(T)", _add_arrhenius),
     "rdf": ("g(r) and coordination numbers of pairs of elements", _add_rdf),
     "density": ("density of the mobile ions on a grid, for VESTA", _add_density),

@@ -6,6 +6,7 @@ from dasksse.explore.deviation import deviation_scalars
 from dasksse.explore.integrity import Framework, FrameworkState
 from dasksse.explore.lammps_client import close_clients
 from dasksse.explore.md import MdFrames, MdResult, MdSpec, read_md, read_md_segments, run_md
+from dasksse.explore.md_run import keep_end_state
 
 __all__ = [
     "Framework",
@@ -15,6 +16,7 @@ __all__ = [
     "MdSpec",
     "close_clients",
     "deviation_scalars",
+    "keep_end_state",
     "read_md",
     "read_md_segments",
     "run_md",

@@ -69,6 +69,7 @@ def run_md(
     workplace: Workplace | None = None,
     reproducible: bool = False,
     on_progress: Progress | None = None,
+    end_state: Path | None = None,
 ) -> MdResult:
     """Run MD to its end, or go on where an earlier call on the same folder was broken off.
 
@@ -87,6 +88,9 @@ def run_md(
         Comparison mode, see the module's text.
     on_progress
         Told the steps done about once a second.
+    end_state
+        Go on from here, the end of a complete run with the same ``start``, instead: steps are
+        counted on, and the frame it ended with is not written again.
 
     Raises
     ------
@@ -101,7 +105,7 @@ def run_md(
     ProgramMissingError
         When LAMMPS, the DeePMD plugin or the program of the prefix is not installed.
     """
-    run = open_run(spec, start, workdir.absolute())
+    run = open_run(spec, start, workdir.absolute(), end_state=end_state)
     segments = run.finished_segments()
     if not segments or not segments[-1].end:
         segments += _run_segments(
@@ -113,7 +117,7 @@ def run_md(
         )
     last = segments[-1]
     return MdResult(
-        n_frames_planned=spec.n_frames_planned,
+        n_frames_planned=spec.n_frames(run.first_step, run.last_step),
         n_frames=sum(segment.n_frames for segment in segments),
         end="complete" if last.end == "complete" else "blow-up",
         reason=last.reason,
@@ -160,7 +164,7 @@ def _run_segments(
             segments.append(segment)
             longest_s = max(longest_s, time.monotonic() - started)
             if on_progress is not None:
-                on_progress(segment.last_step)
+                on_progress(segment.last_step - run.first_step)
             goes_on = not reproducible and client.pid is not None
     return segments
 
@@ -179,7 +183,7 @@ def _step_watcher(
             )
             raise OutOfTimeError(msg)
         if on_progress is not None:
-            on_progress(step)
+            on_progress(step - run.first_step)
 
     return on_step
 
@@ -226,12 +230,11 @@ def _run_segment(
         n_atoms=n_atoms,
         rotation=run.rotation,
         wanted=lambda step: (
-            (first < step <= last or step == index == 0)
-            and step % spec.frame_interval_steps == 0
+            (first < step <= last or step == 0) and step % spec.frame_interval_steps == 0
         ),
     )
     end = _judge(run, index, frames, facts, failure)
-    state = {} if end.end else read_state(state_file)
+    state = {} if end.end == "blow-up" else read_state(state_file)
     write_segment(run.segment(index), end, frames.first(end.n_frames), state)
     shutil.rmtree(run.raw)
     return end
@@ -254,9 +257,8 @@ def _judge(
     if facts["step"] < last:
         reason = describe_halt(facts, spec, run.volume_A3)
         return SegmentEnd(facts["step"], n_frames, "blow-up", reason)
-    interval = spec.frame_interval_steps
-    expected = last // interval - first // interval + (index == 0)
+    expected = spec.n_frames(first, last)
     if n_frames != expected:
         msg = f"steps {first} to {last} gave {n_frames} frames instead of {expected}"
         raise ExplorationError(NAME, 0, str(run.workdir), msg)
-    return SegmentEnd(last, n_frames, "complete" if last == spec.n_steps else "")
+    return SegmentEnd(last, n_frames, "complete" if last == run.last_step else "")

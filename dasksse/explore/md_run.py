@@ -6,16 +6,18 @@ import shutil
 import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dasksse.errors import ExplorationError, StoreError
 from dasksse.explore.lammps_setup import NAME
 from dasksse.explore.segments import (
     END_STATE,
+    UNREADABLE,
     MdFrames,
     SegmentEnd,
     parse_thermo,
     read_segment,
+    read_state,
     write_arrays,
 )
 from dasksse.explore.start_state import rotated_box, start_state
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 
 _SPEC_FILE = "spec.json"
 _START_FILE = "start.npz"
+_SEGMENT = "segment-{}.npz"
 _REPEATED_FILE = "repeated_steps.json"
 
 
@@ -45,6 +48,12 @@ class MdRun:
     volume_A3: float
     rotation: NDArray[np.float64]
     workdir: Path
+    first_step: int = 0
+
+    @property
+    def last_step(self) -> int:
+        """Step at which the run is complete."""
+        return self.first_step + self.spec.n_steps
 
     def segment(self, index: int) -> Path:
         """File of a finished segment."""
@@ -62,8 +71,8 @@ class MdRun:
 
     def bounds(self, index: int) -> tuple[int, int]:
         """First and last step of a segment."""
-        first = index * self.spec.segment_steps
-        return first, min(first + self.spec.segment_steps, self.spec.n_steps)
+        first = self.first_step + index * self.spec.segment_steps
+        return first, min(first + self.spec.segment_steps, self.last_step)
 
     def state_before(self, index: int) -> Path:
         """File with the state from which a segment starts."""
@@ -107,7 +116,7 @@ class MdRun:
 
 
 def _segment_file(workdir: Path, index: int) -> Path:
-    return workdir / f"segment-{index:05d}.npz"
+    return workdir / _SEGMENT.format(f"{index:05d}")
 
 
 def text_of(path: Path) -> str:
@@ -115,13 +124,25 @@ def text_of(path: Path) -> str:
     return path.read_text(errors="replace") if path.exists() else ""
 
 
-def open_run(spec: MdSpec, start: Frames, workdir: Path) -> MdRun:
-    """Check the start, then claim the folder and write the start state, or recognise them."""
+def open_run(
+    spec: MdSpec, start: Frames, workdir: Path, *, end_state: Path | None = None
+) -> MdRun:
+    """Check the start, then claim the folder and write the start state, or recognise them.
+
+    Parameters
+    ----------
+    spec, start, workdir
+        As for :func:`dasksse.explore.md.run_md`.
+    end_state
+        State to go on from, as :func:`keep_end_state` left it; from ``start`` when None.
+    """
     state = start_state(start, spec.type_map, temperature_K=spec.temperature_K, seed=spec.seed)
-    key = _run_key(spec, start, workdir)
+    arrays = {END_STATE + name: array for name, array in state.items()}
+    if end_state is not None:
+        arrays = _read_end_state(end_state)
+    key = _run_key(spec, start, workdir, end_state)
     workdir.mkdir(parents=True, exist_ok=True)
     if not (workdir / _SPEC_FILE).exists():
-        arrays = {END_STATE + name: array for name, array in state.items()}
         write_arrays(workdir / _START_FILE, arrays)
         write_json(workdir / _SPEC_FILE, {"key": key, "spec": spec.to_json()})
     elif read_json(workdir / _SPEC_FILE)["key"] != key:
@@ -130,10 +151,41 @@ def open_run(spec: MdSpec, start: Frames, workdir: Path) -> MdRun:
         )
         raise StoreError(msg)
     _, rotation = rotated_box(start.cells[0])
-    return MdRun(spec, start.numbers, float(start.volumes_A3[0]), rotation, workdir)
+    first_step = int(arrays[END_STATE + "step"])
+    return MdRun(spec, start.numbers, float(start.volumes_A3[0]), rotation, workdir, first_step)
 
 
-def _run_key(spec: MdSpec, start: Frames, workdir: Path) -> str:
+def keep_end_state(workdir: Path, target: Path) -> bool:
+    """Copy the engine's state at the end of a complete run, from which it can be continued.
+
+    Returns
+    -------
+    bool
+        False when the run has none: it blew up.
+    """
+    last = max(workdir.glob(_SEGMENT.format("*")), default=None)
+    state = {} if last is None else read_state(last)
+    if state:
+        write_arrays(target, state)
+    return bool(state)
+
+
+def _read_end_state(path: Path) -> dict[str, NDArray[Any]]:
+    """Arrays that :func:`keep_end_state` wrote.
+
+    Raises
+    ------
+    StoreError
+        When the file is missing or damaged.
+    """
+    try:
+        return read_state(path)
+    except UNREADABLE as error:
+        msg = f"{path}: the end of the run to be continued cannot be read ({error})"
+        raise StoreError(msg) from error
+
+
+def _run_key(spec: MdSpec, start: Frames, workdir: Path, end_state: Path | None) -> str:
     """Digest of what determines the run; models by content, so that run folders can move."""
     try:
         digests = tuple(file_digest(Path(model)) for model in spec.models)
@@ -141,7 +193,8 @@ def _run_key(spec: MdSpec, start: Frames, workdir: Path) -> str:
         msg = f"no model file {error.filename}"
         raise ExplorationError(NAME, -1, str(workdir), msg) from error
     named = replace(spec, models=digests).to_json()
-    return content_key(named, start.numbers, start.positions, start.cells)
+    before = [] if end_state is None else [file_digest(end_state)]
+    return content_key(named, start.numbers, start.positions, start.cells, *before)
 
 
 def read_md_segments(workdir: Path) -> Iterator[MdFrames]:

@@ -92,10 +92,10 @@ class MdSpec:
                 msg = f"{name} is {getattr(self, name)!r}; allowed: above 0"
                 raise ConfigError(msg)
 
-    @property
-    def n_frames_planned(self) -> int:
-        """Frames a run writes when it does not blow up."""
-        return self.n_steps // self.frame_interval_steps + 1
+    def n_frames(self, first_step: int, last_step: int) -> int:
+        """Frames behind one step up to another; step 0, the start of a run, has one too."""
+        interval = self.frame_interval_steps
+        return last_step // interval - first_step // interval + (first_step == 0)
 
     def to_json(self) -> dict[str, Any]:
         """JSON object with every attribute."""

@@ -26,7 +26,7 @@ END_STATE = "state_"
 
 _N_THERMO = len(THERMO_COLUMNS.split())
 _N_DUMP = len(DUMP_COLUMNS.split())
-_UNREADABLE = (
+UNREADABLE = (
     OSError,
     EOFError,
     ValueError,
@@ -147,7 +147,7 @@ def read_segment(path: Path) -> tuple[SegmentEnd, MdFrames]:
             arrays = dict(file)  # reads all: the archive's checksums find damage
         end = SegmentEnd(**json.loads(str(arrays["note"])))
         return end, MdFrames(*(arrays[field.name] for field in fields(MdFrames)))
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         msg = f"{path} is damaged ({error})"
         raise StoreError(msg) from error
 

@@ -28,17 +28,17 @@ class Chain:
 
     Attributes
     ----------
-    run
-        Number of the run in its group.
     units
         Units of the parts, in order; the first one is that of the run itself.
     records
         What they returned.
+    pending
+        Unit of the next part, once it is asked for and until it is finished.
     """
 
-    run: int
     units: list[Unit]
     records: list[Mapping[str, Json]]
+    pending: Unit | None = None
 
     @property
     def n_parts(self) -> int:
@@ -52,15 +52,16 @@ class Chain:
         return last["end"] == "complete" and bool(last.get("end_state"))
 
     def to_json(self) -> list[dict[str, Json]]:
-        """Group, unit and frames of each part."""
+        """Group, unit and frames of each part that has any."""
         return [
             {
-                "group": record["group"],
-                "run": record["run"],
+                "group": unit.payload["group"],
+                "run": unit.payload["run"],
                 "unit": unit.key,
                 "n_frames": record["n_frames"],
             }
             for unit, record in zip(self.units, self.records, strict=True)
+            if record["n_frames"]
         ]
 
 
@@ -88,38 +89,41 @@ def next_unit(chain: Chain, system: str) -> Unit:
     )
 
 
-def part_plan(plan: MdPlan, system: str, number: int, units: Sequence[Unit]) -> MdPlan:
-    """Units of one part of a system's runs, and the group they are published to.
+def part_plans(plan: MdPlan, system: str, chains: Sequence[Chain]) -> list[MdPlan]:
+    """Units of each continuation of a system's runs, and the group they are published to.
 
     Parameters
     ----------
     plan
         Production of the system.
-    number
-        Number of the part, from 1.
-    units
-        Units of the runs that have this part.
+    chains
+        Its runs.
     """
+    asked = [[*chain.units, *([chain.pending] if chain.pending else [])] for chain in chains]
+    return [
+        MdPlan(_group(plan, system, number), tuple(u[number] for u in asked if len(u) > number))
+        for number in range(1, max(map(len, asked), default=0))
+    ]
+
+
+def _group(plan: MdPlan, system: str, number: int) -> TrajectoryGroup:
     spec = plan.units[0].payload["spec"]
     n_steps, interval = int(spec["n_steps"]), int(spec["frame_interval_steps"])
     first_frame = number * n_steps // interval + 1
-    group: TrajectoryGroup = replace(
+    return replace(
         plan.group,
         path=part_path(system, number),
-        n_frames=max((number + 1) * n_steps // interval + 1 - first_frame, 1),
+        n_frames=(number + 1) * n_steps // interval + 1 - first_frame,
         continues=part_path(system, number - 1),
         first_frame=first_frame,
     )
-    return MdPlan(group, tuple(units))
 
 
-def convergence_unit(
-    config: RunConfig, chains: Sequence[Chain], *, temperature_K: float, tolerance: float
-) -> Unit:
+def convergence_unit(config: RunConfig, chains: Sequence[Chain], *, tolerance: float) -> Unit:
     """Judge whether the runs of a system at one temperature are long enough for D."""
     payload = {
         "runs": [chain.to_json() for chain in chains],
-        "temperature_K": temperature_K,
+        "temperature_K": chains[0].units[0].payload["spec"]["temperature_K"],
         "mobile_species": config.mobile_species,
         "tolerance": tolerance,
     }

@@ -18,7 +18,8 @@ _TRAIN_S = 0.03
 _MD_S = 0.011
 _REFERENCE_ATOMS = 50.0
 _ENGINE_START_S = 10.0
-_BYTES_PER_ATOM_FRAME = 12.0
+_BYTES_PER_ATOM_FRAME = 4.0
+_LOSSLESS_BYTES_PER_ATOM_FRAME = 24.0
 _BYTES_PER_ATOM_LABEL = 60.0
 
 
@@ -209,4 +210,5 @@ def _add_md(
     share = (1.0 + (models - 1) / interval) / 1.3
     seconds = 0.6 * _MD_S * _net_factor(config) * n_atoms / _REFERENCE_ATOMS * share
     estimate.add(kind, runs, runs * steps, runs * steps * seconds)
-    estimate.disk_bytes += runs * steps / interval * n_atoms * _BYTES_PER_ATOM_FRAME
+    per_frame = _BYTES_PER_ATOM_FRAME if config.store.step_A else _LOSSLESS_BYTES_PER_ATOM_FRAME
+    estimate.disk_bytes += runs * steps / interval * n_atoms * per_frame

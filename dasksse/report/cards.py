@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from dasksse.report.arrhenius_text import D_UNIT, SIGMA_UNIT
 from dasksse.report.data import SET_TITLES
-from dasksse.report.evidence import resolved_rows
+from dasksse.report.diffusion_tables import diffusion_text
+from dasksse.report.evidence import is_diffusive, resolved_rows
 from dasksse.report.formats import (
     UNKNOWN,
     format_count,
@@ -17,7 +19,6 @@ from dasksse.report.formats import (
     format_value_error,
     is_known,
 )
-from dasksse.report.tables import D_UNIT, SIGMA_UNIT, diffusion_text
 from dasksse.report.verdicts import by_level, judge
 
 if TYPE_CHECKING:
@@ -67,8 +68,20 @@ def diffusion_cards(report: RunReport) -> list[Card]:
             value = f"D({rows[0].temperature_K:g} K) = {diffusion_text(rows[0])}"
             cards.append(Card(title, value, ("no Arrhenius fit",)))
         else:
-            cards.append(Card(title, "no value yet", ("no diffusive run, upper bounds only",)))
+            cards.append(Card(title, "no value yet", (_why_no_value(report, system),)))
     return cards or [Card(f"Diffusion of {report.mobile_species}", "no production run yet")]
+
+
+def _why_no_value(report: RunReport, system: str) -> str:
+    """What the runs of a system lack, in a few words."""
+    rows = [row for row in report.production if row.system == system]
+    if any(is_diffusive(row) for row in rows):
+        return "framework broken in all diffusive runs"
+    if any(row.diffusion for row in rows):
+        return "no diffusive run, upper bounds at most"
+    if any(row.trouble for row in rows):
+        return "production has finished, but was too short to be analysed"
+    return "production is not analysed yet"
 
 
 def state_cards(report: RunReport) -> list[Card]:

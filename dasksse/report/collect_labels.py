@@ -11,6 +11,7 @@ from dasksse.config.schema import RegistrySection
 from dasksse.label import REFUSALS, label_costs, reason_kind
 from dasksse.records import Labels
 from dasksse.report.data import LabelRow
+from dasksse.report.formats import SECONDS_PER_HOUR
 from dasksse.store.labels import LabelFacts, read_label_facts
 
 if TYPE_CHECKING:
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 
     from dasksse.records import Json
     from dasksse.report.run_units import RunUnits
-
-SECONDS_PER_HOUR = 3600.0
 
 
 def label_rows(run: RunUnits) -> list[LabelRow]:

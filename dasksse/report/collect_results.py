@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from ase.data import chemical_symbols
 
+from dasksse.analyse.diffusion import MIN_FRAMES
 from dasksse.report.data import ParityData, ProductionRow
+from dasksse.units import FS_PER_PS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from dasksse.report.run_units import RunUnits
 
@@ -42,39 +44,89 @@ def parity_by_set(run: RunUnits) -> dict[str, ParityData]:
 
 
 def production_rows(run: RunUnits) -> list[ProductionRow]:
-    """One row for each system and temperature whose runs have been analysed."""
-    rows = []
-    for record in run.results("diffusion"):
-        system = _system_of(record)
-        arrays = run.arrays(record["file"])
-        n_atoms = next(s["n_atoms"] for s in run.results("structure") if s["name"] == system)
-        for point in record["points"]:
-            name = f"{point['temperature_K']:g}"
-            prefix = f"{name}/species/"
-            rows.append(
-                ProductionRow(
-                    system=system,
-                    temperature_K=point["temperature_K"],
-                    n_runs=point["n_runs"],
-                    n_atoms=n_atoms,
-                    length_ps=point["length_ps"],
-                    equilibration_ps=point["equilibration_ps"],
-                    diffusion=point,
-                    lag_ps=arrays.get(f"{name}/lag_ps"),
-                    msd_A2=arrays.get(f"{name}/msd_A2"),
-                    msd_err_A2=arrays.get(f"{name}/msd_err_A2"),
-                    species_msd={
-                        key.removeprefix(prefix): values
-                        for key, values in arrays.items()
-                        if key.startswith(prefix)
-                    },
-                    untrusted_fraction=point["untrusted_fraction"],
-                    framework_broken=point["framework_broken"],
-                    mean_temperature_K=point["mean_temperature_K"],
-                    mean_pressure_GPa=point["mean_pressure_GPa"],
-                )
-            )
-    return rows
+    """One row for each system and temperature with finished runs, analysed or not."""
+    n_atoms = {record["name"]: record["n_atoms"] for record in run.results("structure")}
+    analysed = {_system_of(record): record for record in run.results("diffusion")}
+    rows = [
+        row
+        for system, record in analysed.items()
+        for row in _analysed_rows(run, record, n_atoms[system])
+    ]
+    known = {(row.system, row.temperature_K) for row in rows}
+    return rows + [
+        ProductionRow(
+            system=system,
+            temperature_K=temperature_K,
+            n_runs=len(n_frames),
+            n_atoms=n_atoms[system],
+            length_ps=_length_ps(run, max(n_frames)),
+            equilibration_ps=run.config["production"]["equilibration_ps"],
+            trouble=_trouble(run, analysed.get(system), temperature_K),
+        )
+        for (system, temperature_K), n_frames in _finished_runs(run).items()
+        if (system, temperature_K) not in known
+    ]
+
+
+def _analysed_rows(
+    run: RunUnits, record: Mapping[str, Any], n_atoms: int
+) -> Iterator[ProductionRow]:
+    arrays = run.arrays(record["file"])
+    for point in record["points"]:
+        name = f"{point['temperature_K']:g}"
+        prefix = f"{name}/species/"
+        yield ProductionRow(
+            system=_system_of(record),
+            temperature_K=point["temperature_K"],
+            n_runs=point["n_runs"],
+            n_atoms=n_atoms,
+            length_ps=point["length_ps"],
+            equilibration_ps=point["equilibration_ps"],
+            diffusion=point,
+            lag_ps=arrays.get(f"{name}/lag_ps"),
+            msd_A2=arrays.get(f"{name}/msd_A2"),
+            msd_err_A2=arrays.get(f"{name}/msd_err_A2"),
+            species_msd={
+                key.removeprefix(prefix): values
+                for key, values in arrays.items()
+                if key.startswith(prefix)
+            },
+            untrusted_fraction=point["untrusted_fraction"],
+            framework_broken=point["framework_broken"],
+            mean_temperature_K=point["mean_temperature_K"],
+            mean_pressure_GPa=point["mean_pressure_GPa"],
+        )
+
+
+def _finished_runs(run: RunUnits) -> dict[tuple[str, float], list[int]]:
+    """Frames of each finished run with its continuations, by system and temperature [K]."""
+    frames: dict[tuple[str, float], dict[int, int]] = {}
+    for record in run.results("production"):
+        runs = frames.setdefault((_system_of(record), record["temperature_K"]), {})
+        runs[record["run"]] = runs.get(record["run"], 0) + record["n_frames"]
+    return {key: list(runs.values()) for key, runs in frames.items()}
+
+
+def _frame_interval_ps(run: RunUnits) -> float:
+    production = run.config["production"]
+    return float(production["frame_interval_steps"] * production["timestep_fs"] / FS_PER_PS)
+
+
+def _length_ps(run: RunUnits, n_frames: int) -> float:
+    """Length of a run after equilibration [ps]."""
+    whole_ps = (n_frames - 1) * _frame_interval_ps(run)
+    return max(0.0, whole_ps - float(run.config["production"]["equilibration_ps"]))
+
+
+def _trouble(run: RunUnits, record: Mapping[str, Any] | None, temperature_K: float) -> str:
+    """Why the analysis of finished runs gave nothing; empty if it is still to come."""
+    if record is None:
+        return ""
+    prefix = f"{record['group']} at {temperature_K:g} K: "
+    notes = [note.removeprefix(prefix) for note in record["damaged"] if note.startswith(prefix)]
+    least_ps = (MIN_FRAMES - 1) * _frame_interval_ps(run)
+    why = "; ".join(notes) or "no frames after equilibration"
+    return f"not analysed: {why} (at least {least_ps:.3g} ps after equilibration)"
 
 
 def _system_of(record: Mapping[str, Any]) -> str:

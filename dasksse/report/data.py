@@ -249,6 +249,8 @@ class ProductionRow:
         Share of frames in which a framework unit is broken.
     trust_note
         What else limits this row, in words.
+    trouble
+        Why the finished runs could not be analysed; empty if they were or will be.
     """
 
     system: str
@@ -267,6 +269,7 @@ class ProductionRow:
     mean_temperature_K: float | None = None
     mean_pressure_GPa: float | None = None
     trust_note: str = ""
+    trouble: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,6 +19,7 @@ _PLAIN_EXPONENTS = range(-2, 4)
 
 _ONE_DIGIT_FROM = 3.55
 _MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86400
+SECONDS_PER_HOUR = 3600.0
 
 
 def is_known(value: object) -> TypeGuard[float]:
@@ -104,6 +105,19 @@ def format_interval(
     return _scaled("{} ({} … {})".format(*parts), scale, unit)
 
 
+def format_range(low: float | None, high: float | None, unit: str = "") -> str:
+    """Both ends of an interval, such as ``(1.2 … 2.8) × 10⁻¹¹ m²/s``; a dash if unknown."""
+    if not is_known(low) or not is_known(high):
+        return UNKNOWN
+    low, high = _rounded(low, 2), _rounded(high, 2)
+    exponent = _exponent(high)
+    scale = 0 if exponent in _PLAIN_EXPONENTS else exponent
+    text = " … ".join(
+        _fixed(end / 10.0**scale, 1 - _exponent(end) + scale) for end in (low, high)
+    )
+    return _scaled(f"({text})" if scale else text, scale, unit)
+
+
 def format_upper_bound(value: float | None, unit: str = "") -> str:
     """Bound such as ``< 2.0 × 10⁻¹² m²/s``; a dash if unknown."""
     return f"< {format_number(value, unit, digits=2)}" if is_known(value) else UNKNOWN
@@ -132,6 +146,32 @@ def format_list(values: tuple[float, ...]) -> str:
     if len(values) > listed_up_to:
         return f"{min(values):g}–{max(values):g} ({len(values)})"
     return ", ".join(f"{value:g}" for value in values) or UNKNOWN
+
+
+def format_core_time(core_s: float) -> str:
+    """Time of one busy core, such as ``36 core-seconds`` or ``4.2 core-hours``."""
+    if core_s < _MINUTE_S:
+        return f"{core_s:.0f} core-seconds"
+    name, value = "core-minutes", core_s / _MINUTE_S
+    if core_s >= SECONDS_PER_HOUR:
+        name, value = "core-hours", core_s / SECONDS_PER_HOUR
+    return f"{_three_digits(value)} {name}"
+
+
+def format_bytes(n_bytes: float) -> str:
+    """Size in decimal units, such as ``340 kB`` or ``1.20 GB``."""
+    thousand = 1000.0
+    for name in ("B", "kB", "MB", "GB"):
+        if n_bytes < thousand:
+            return f"{n_bytes:.0f} B" if name == "B" else f"{_three_digits(n_bytes)} {name}"
+        n_bytes /= thousand
+    return f"{_three_digits(n_bytes)} TB"
+
+
+def _three_digits(value: float) -> str:
+    """Value from 1 with three significant digits, larger ones whole."""
+    decimals = max(0, 2 - _exponent(value))
+    return f"{value:,.{decimals}f}".replace(",", "\u202f")
 
 
 def format_duration(seconds: float | None) -> str:

@@ -13,13 +13,22 @@ from typing import TYPE_CHECKING
 
 from dasksse.errors import AnalysisError, StoreError
 from dasksse.report.cards import diffusion_cards, learning_cards, state_cards
-from dasksse.report.formats import format_duration, format_number, format_share
+from dasksse.report.diffusion_tables import (
+    arrhenius_rows,
+    check_rows,
+    motion_rows,
+    production_rows,
+)
+from dasksse.report.formats import (
+    SECONDS_PER_HOUR,
+    format_core_time,
+    format_duration,
+    format_share,
+)
 from dasksse.report.summary import summarise
 from dasksse.report.tables import (
-    arrhenius_rows,
     failure_rows,
     label_rows,
-    production_rows,
     progress_rows,
     rmse_rows,
     shares_rows,
@@ -32,8 +41,8 @@ from dasksse.report.verdicts import LEVEL_TITLES, by_level, judge
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from dasksse.report.arrhenius_text import Row
     from dasksse.report.data import RunReport
-    from dasksse.report.tables import Row
 
 TEMPLATE = "template.html.j2"
 FORMATS = ("svg", "png")
@@ -138,6 +147,8 @@ def render_page(
 _TABLES: Mapping[str, Callable[[RunReport], list[Row]]] = {
     "systems": system_rows,
     "production": production_rows,
+    "motion": motion_rows,
+    "checks": check_rows,
     "arrhenius": arrhenius_rows,
     "labels": label_rows,
     "shares": shares_rows,
@@ -164,7 +175,10 @@ def _timing_lines(timing: Mapping[str, object]) -> list[tuple[str, str]]:
     hours = timing.get("cpu_hours")
     if isinstance(hours, dict):
         ordered = sorted(hours.items(), key=lambda item: -item[1])
-        lines += [(f"CPU-hours, {kind}", format_number(amount)) for kind, amount in ordered]
+        lines += [
+            (f"core time, {kind}", format_core_time(SECONDS_PER_HOUR * amount))
+            for kind, amount in ordered
+        ]
     if isinstance(share, int | float):
         lines.append(("driver's share of the wall time", format_share(share)))
     return lines

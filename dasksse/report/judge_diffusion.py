@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from dasksse.analyse.arrhenius_result import LEAST_PROBABILITY
+from dasksse.report.arrhenius_text import FORM_TITLES
 from dasksse.report.data import Verdict
 from dasksse.report.evidence import (
     SHORT_RUN_PS,
     SMALL_CELL_ATOMS,
     model_doubts,
+    potential_doubts,
     resolved_rows,
     statistical_limits,
 )
-from dasksse.report.formats import format_value_error, is_known
+from dasksse.report.formats import format_number, format_value_error, is_known
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -31,9 +34,9 @@ def _temperatures(rows: Iterable[ProductionRow]) -> str:
     return ", ".join(f"{row.temperature_K:g}" for row in rows) + " K"
 
 
-def _judge_row(row: ProductionRow) -> Iterator[tuple[Level, str]]:
+def _judge_row(row: ProductionRow, general: Iterable[str]) -> Iterator[tuple[Level, str]]:
     """Level and text of what limits a row, or that nothing does."""
-    doubts, limits = list(model_doubts(row)), list(statistical_limits(row))
+    doubts, limits = [*general, *model_doubts(row)], list(statistical_limits(row))
     if doubts:
         text = f"Outside what the potential is good for: {'; '.join(doubts + limits)}."
         yield "doubt", text
@@ -48,9 +51,10 @@ def _judge_row(row: ProductionRow) -> Iterator[tuple[Level, str]]:
 
 def judge_rows(report: RunReport) -> Iterator[Verdict]:
     """One verdict for all temperatures of a system of which the same is to be said."""
+    general = potential_doubts(report)
     groups: dict[tuple[str, Level, str], list[ProductionRow]] = {}
     for row in sorted(report.production, key=lambda row: (row.system, row.temperature_K)):
-        for level, text in _judge_row(row):
+        for level, text in _judge_row(row, general):
             groups.setdefault((row.system, level, text), []).append(row)
     for (system, level, text), rows in groups.items():
         yield Verdict(level, f"D of {system} at {_temperatures(rows)}", text)
@@ -84,43 +88,72 @@ def judge_arrhenius(report: RunReport) -> Iterator[Verdict]:
             yield Verdict(
                 "care",
                 f"Ea of {system}",
-                f"No Arrhenius fit: {len(rows)} temperature(s) with a resolved D.",
+                f"No Arrhenius fit: {len(rows)} temperature(s) with a resolved D and a whole "
+                "framework.",
             )
             continue
-        yield from _judge_fit(system, fit, rows)
+        yield _judge_fit(system, fit, rows, potential_doubts(report))
+        yield from _judge_notes(system, fit)
+        yield from _judge_reach(system, fit, rows)
 
 
 def _judge_fit(
-    system: str, fit: Mapping[str, Any], rows: Sequence[ProductionRow]
-) -> Iterator[Verdict]:
-    """Points, straightness, error and reach of one fit."""
-    subject = f"Ea of {system}"
+    system: str,
+    fit: Mapping[str, Any],
+    rows: Sequence[ProductionRow],
+    doubts: Sequence[str],
+) -> Verdict:
+    """Points, straightness and error of one fit."""
     error = fit.get("Ea_err_eV")
     text = format_value_error(fit["Ea_eV"], error, "eV")
     listed = _temperatures(rows)
+    level: Level = "doubt"
     if len(rows) < MIN_POINTS:
-        yield Verdict(
-            "doubt",
-            subject,
-            f"{text} rests on {len(rows)} temperature(s), fewer than {MIN_POINTS}: nothing "
-            "shows that one line fits.",
+        text += (
+            f" rests on {len(rows)} temperature(s), fewer than {MIN_POINTS}: nothing shows "
+            "that one line fits."
         )
     elif fit.get("one_line_ok") is False:
-        yield Verdict(
-            "doubt",
-            subject,
-            f"{text}, but one straight line does not fit D at {listed}: the mechanism or "
-            "the phase may change in between.",
+        text += (
+            f", but one straight line does not fit D at {listed}: the mechanism or the phase "
+            f"may change in between.{_what_fits(fit)}"
         )
+    elif doubts:
+        text += f", one line through D at {listed}, but {'; '.join(doubts)}."
     elif not is_known(error) or error > WIDE_EA_ERROR * abs(fit["Ea_eV"]):
-        yield Verdict("care", subject, f"{text}, from D at {listed}: a wide error.")
+        level, text = "care", f"{text}, from D at {listed}: a wide error."
     elif any(row.length_ps < SHORT_RUN_PS for row in rows):
-        yield Verdict(
-            "care", subject, f"{text}, one line through D at {listed}, but the runs are short."
-        )
+        level = "care"
+        text += f", one line through D at {listed}, but the runs are short."
     else:
-        yield Verdict("trust", subject, f"{text}, one line through D at {listed}.")
-    yield from _judge_reach(system, fit, rows)
+        level, text = "trust", f"{text}, one line through D at {listed}."
+    return Verdict(level, f"Ea of {system}", text)
+
+
+def _what_fits(fit: Mapping[str, Any]) -> str:
+    """The other forms that chance does not speak against, with what they give."""
+    good = [
+        form
+        for form in fit.get("alternatives", {}).values()
+        if is_known(form["chance"]) and form["chance"] >= LEAST_PROBABILITY
+    ]
+    texts = [_form_text(form, f"{fit['at_K']:g} K") for form in good]
+    return f" What fits: {' or '.join(texts)}." if texts else ""
+
+
+def _form_text(form: Mapping[str, Any], at: str) -> str:
+    Ea = format_value_error(form["Ea_eV"], form["Ea_err_eV"], "eV")
+    D = format_number(form["D_m2_s"], "m²/s", digits=2)
+    title, chance = FORM_TITLES[form["form"]], f"{100 * form['chance']:.0f} %"
+    return f"{title} (Ea {Ea} towards {at}, D({at}) {D}; chance {chance})"
+
+
+def _judge_notes(system: str, fit: Mapping[str, Any]) -> Iterator[Verdict]:
+    """What the fit itself says to be careful about; its reach is judged apart."""
+    notes = [note for note in fit.get("notes", ()) if "far outside" not in note]
+    if notes:
+        text = "; ".join(notes)
+        yield Verdict("care", f"Ea of {system}", f"{text[0].upper()}{text[1:]}.")
 
 
 def _judge_reach(

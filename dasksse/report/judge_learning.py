@@ -6,11 +6,13 @@ import math
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from dasksse.analyse.diffusion_points import BROKEN_LIMIT
 from dasksse.report.data import Verdict
 from dasksse.report.evidence import (
-    BROKEN_LIMIT,
     EARNED_SHARE,
     MIN_CHECKS,
+    force_errors,
+    potential_doubts,
     probe_errors,
     trust_evidence,
 )
@@ -20,7 +22,7 @@ from dasksse.units import MEV_PER_EV
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dasksse.report.data import RunReport
+    from dasksse.report.data import GenerationRow, RunReport
 
 MISSING_SHARE = 0.05
 """Share of frames without label from which the reader is told."""
@@ -43,19 +45,23 @@ def judge_status(report: RunReport) -> Iterator[Verdict]:
 def judge_labels(report: RunReport) -> Iterator[Verdict]:
     """A surrogate label is not DFT, and no error of the model against it includes its own."""
     if report.is_surrogate:
+        is_classical = report.functional.startswith("none")
+        kind = (
+            "a classical model" if is_classical else f"a model trained on {report.functional}"
+        )
         yield Verdict(
             "care",
             "Labels",
-            f"Energies and forces come from {report.label_source}, a model trained on "
-            f"{report.functional}, not from DFT. Its own error against DFT comes on top of "
-            "every error shown here.",
+            f"Energies and forces come from {report.label_source}, {kind}, not from DFT. "
+            "Its own error against DFT comes on top of every error shown here.",
         )
     else:
         yield Verdict(
-            "trust",
+            "care",
             "Labels",
             f"Energies and forces were computed by {report.label_source}, functional "
-            f"{report.functional}.",
+            f"{report.functional}. Whether its cut-off and k-mesh are converged is not known "
+            "here: `dasksse converge` tells.",
         )
     origins = [f"{row.source} ({row.functional}, {row.n_good})" for row in report.labels]
     if len(origins) > 1:
@@ -119,32 +125,54 @@ def judge_exploration(report: RunReport) -> Iterator[Verdict]:
         )
 
 
-def judge_errors(report: RunReport) -> Iterator[Verdict]:
-    """Training error against trust level and against held-out error."""
-    trained = [row for row in report.generations if row.error("train", "force_rmse_meV_A")]
-    if not trained:
+def _training_error(report: RunReport) -> tuple[GenerationRow, float] | None:
+    """Latest generation whose training force error [meV/Å] is known, and the error."""
+    for row in reversed(report.generations):
+        error = row.error("train", "force_rmse_meV_A")
+        if error is not None:
+            return row, error[0]
+    return None
+
+
+def judge_noise(report: RunReport) -> Iterator[Verdict]:
+    """A trust level below the training error parts noise from noise."""
+    if (known := _training_error(report)) is None:
         return
-    last = trained[-1]
-    train = last.error("train", "force_rmse_meV_A")
-    held_out = last.error("held_out", "force_rmse_meV_A")
-    if train is not None and train[0] > MEV_PER_EV * last.trust_low_eV_A:
+    row, error = known
+    if error > MEV_PER_EV * row.trust_low_eV_A:
         yield Verdict(
             "doubt",
             "Trust level",
-            f"The lower trust level ({last.trust_low_eV_A:g} eV/Å) is below the training force "
-            f"error ({train[0] / MEV_PER_EV:.3f} eV/Å): it parts noise from noise. Raise "
+            f"The lower trust level ({row.trust_low_eV_A:g} eV/Å) is below the training force "
+            f"error ({error / MEV_PER_EV:.3f} eV/Å): it parts noise from noise. Raise "
             "select.trust or train longer.",
         )
-    if train is not None and held_out is not None:
-        ratio = held_out[0] / train[0] if train[0] > 0 else math.inf
-        text = (
-            f"Force error {held_out[0]:.0f} meV/Å on frames kept out of training, "
-            f"{train[0]:.0f} on the training set"
+
+
+def judge_accuracy(report: RunReport) -> Iterator[Verdict]:
+    """Force error by itself, against the forces and against that on the training set."""
+    errors = force_errors(report)
+    if not errors:
+        return
+    text = f"Force error {', '.join(error.text for error in errors)}"
+    rmse = {error.name: error.rmse_meV_A for error in errors}
+    levels = {error.level for error in errors}
+    if "doubt" in levels:
+        yield Verdict(
+            "doubt",
+            "Accuracy",
+            f"{text}: too large to use the potential. Train longer, with a larger net or on "
+            "more labels.",
         )
-        if ratio > OVERFIT_RATIO:
-            yield Verdict("care", "Accuracy", f"{text}: the models are overfitted.")
-        else:
-            yield Verdict("trust", "Accuracy", f"{text}: no overfitting.")
+    elif set(rmse) == {"train"}:
+        yield Verdict("care", "Accuracy", f"{text}: nothing shows the error on other frames.")
+    elif rmse.get("held_out", 0.0) > OVERFIT_RATIO * rmse.get("train", math.inf):
+        yield Verdict("care", "Accuracy", f"{text}: the models are overfitted.")
+    elif "care" in levels:
+        yield Verdict("care", "Accuracy", f"{text}: a rough potential.")
+    else:
+        end = ": no overfitting" if {"held_out", "train"} <= set(rmse) else ""
+        yield Verdict("trust", "Accuracy", f"{text}{end}.")
 
 
 def judge_probe(report: RunReport) -> Iterator[Verdict]:
@@ -170,7 +198,10 @@ def judge_probe(report: RunReport) -> Iterator[Verdict]:
     elif matters:
         yield Verdict("care", "Progress", f"{text}, still falling: another generation helps.")
     elif last[0] < first[0]:
-        yield Verdict("trust", "Progress", f"{text}; it has levelled off.")
+        if potential_doubts(report):
+            yield Verdict("care", "Progress", f"{text}; it has levelled off, but too high.")
+        else:
+            yield Verdict("trust", "Progress", f"{text}; it has levelled off.")
     else:
         yield Verdict("care", "Progress", f"{text}: learning has not improved it.")
 

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dasksse.report.data import RMSE_SETS, SET_TITLES
-from dasksse.report.evidence import is_diffusive, trust_in_words
+from dasksse.report.diffusion_tables import arrhenius_rows, production_rows
 from dasksse.report.formats import (
     UNKNOWN,
     format_count,
     format_counts,
-    format_interval,
     format_list,
     format_number,
     format_share,
-    format_upper_bound,
     format_value_error,
     is_known,
 )
@@ -25,15 +23,11 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
-    from dasksse.report.data import GenerationRow, MeanStd, ProductionRow, RunReport
+    from dasksse.report.arrhenius_text import Row
+    from dasksse.report.data import GenerationRow, MeanStd, RunReport
 
-Row = dict[str, str]
-"""One table row: column title to text. All rows of a table have the same columns."""
-
-D_UNIT, SIGMA_UNIT = "m²/s", "mS/cm"
 MOST_NOTES = 8
 """Notes on labels that are shown; filters of many systems give many that are alike."""
-_YES_NO = {"True": "yes", "False": "no"}
 LEVEL_STYLES = {"trust": "green", "care": "yellow", "doubt": "red"}
 
 
@@ -50,9 +44,9 @@ def shares_rows(report: RunReport) -> list[Row]:
     return [
         {
             "generation": str(row.generation),
-            "systems": f"{', '.join(row.systems)} ({row.ensemble})",
+            "systems": f"{', '.join(row.systems)} ({row.ensemble})" if row.systems else UNKNOWN,
             "T [K]": format_list(row.temperatures_K),
-            "length [ps]": f"{row.length_ps:g}",
+            "length [ps]": f"{row.length_ps:g}" if row.systems else UNKNOWN,
             "trained on": format_count(row.n_train),
             "accurate": format_share(row.accurate),
             "candidate": format_share(row.candidate),
@@ -160,65 +154,6 @@ def rmse_rows(report: RunReport) -> list[Row]:
         }
         for name in RMSE_SETS
         if name in last.rmse
-    ]
-
-
-def diffusion_text(row: ProductionRow) -> str:
-    """D with its error, or the upper bound where the run is not diffusive."""
-    diffusion = row.diffusion
-    if is_diffusive(row):
-        return format_value_error(diffusion["D_m2_s"], diffusion.get("D_err_m2_s"), D_UNIT)
-    return format_upper_bound(diffusion.get("upper_bound_m2_s"), D_UNIT)
-
-
-def _window_text(window: Any) -> str:  # noqa: ANN401 - a JSON value
-    return UNKNOWN if not window else f"{window[0]:g}–{window[1]:g}"
-
-
-def production_rows(report: RunReport) -> list[Row]:
-    """D, conductivity and what limits them, per system and temperature."""
-    rows = sorted(report.production, key=lambda row: (row.system, row.temperature_K))
-    return [
-        {
-            "system": row.system,
-            "T [K]": f"{row.temperature_K:g}",
-            "D": diffusion_text(row),
-            "trustworthy": trust_in_words(row),
-            "σ [mS/cm]": format_number(row.diffusion.get("sigma_mS_cm"), digits=2)
-            if is_diffusive(row)
-            else UNKNOWN,
-            "Haven ratio": format_value_error(
-                row.diffusion.get("haven_ratio"), row.diffusion.get("haven_ratio_err")
-            ),
-            "outside trust": format_share(row.untrusted_fraction),
-            "framework broken": format_share(row.framework_broken),
-            "runs × length": f"{row.n_runs} × {row.length_ps:g} ps",
-            "fit window [ps]": _window_text(row.diffusion.get("fit_window_ps")),
-            "atoms": format_count(row.n_atoms),
-            "mean T [K]": format_number(row.mean_temperature_K, digits=4),
-            "mean P [GPa]": format_number(row.mean_pressure_GPa, digits=2),
-        }
-        for row in rows
-    ]
-
-
-def arrhenius_rows(report: RunReport) -> list[Row]:
-    """Activation energy and extrapolated values per system, where there is a fit."""
-    return [
-        {
-            "system": system,
-            "Ea": format_value_error(fit.get("Ea_eV"), fit.get("Ea_err_eV"), "eV"),
-            "D0": format_number(fit.get("D0_m2_s"), D_UNIT),
-            "at [K]": format_number(fit.get("at_K")),
-            "D (interval)": format_interval(
-                fit.get("D_m2_s"), fit.get("D_low_m2_s"), fit.get("D_high_m2_s"), D_UNIT
-            ),
-            "σ": format_number(fit.get("sigma_mS_cm"), SIGMA_UNIT),
-            "χ² reduced": format_number(fit.get("chi2_reduced"), digits=2),
-            "one line fits": _YES_NO.get(str(fit.get("one_line_ok")), UNKNOWN),
-        }
-        for system, fit in report.arrhenius.items()
-        if fit
     ]
 
 

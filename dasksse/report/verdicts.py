@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 from dasksse.report.judge_diffusion import judge_arrhenius, judge_cell_size, judge_rows
 from dasksse.report.judge_learning import (
-    judge_errors,
+    judge_accuracy,
     judge_exploration,
     judge_failures,
     judge_labels,
+    judge_noise,
     judge_probe,
     judge_status,
     judge_trust_level,
@@ -29,7 +30,8 @@ JUDGES: tuple[Callable[[RunReport], Iterable[Verdict]], ...] = (
     judge_exploration,
     judge_probe,
     judge_trust_level,
-    judge_errors,
+    judge_noise,
+    judge_accuracy,
     judge_failures,
 )
 """Every judge in the order its verdicts are read."""

@@ -161,9 +161,21 @@ def allocate(run_dir: Path, spec: TrajectoryGroup) -> None:
     for name, (dim, dtype, values, units) in coordinates.items():
         _write_coordinate(group, name, dim, dtype, values, units, n_runs)
     secondary = " ".join(name for name in coordinates if name not in {"quantity", "element"})
+    _describe(root, group, spec, secondary)
+    if "n_valid" not in group:
+        create_array(group, "n_valid", valid_spec(n_runs))[:] = 0
+    elif group["n_valid"].shape[0] < n_runs:
+        group["n_valid"].resize((n_runs,))
+        group["n_valid"][:] = np.maximum(group["n_valid"][:], 0)
+
+
+def _describe(
+    root: zarr.Group, group: zarr.Group, spec: TrajectoryGroup, coordinates: str
+) -> None:
+    """Write the attributes of a group, and tell the one that it continues."""
     group.attrs.update(
         {
-            "coordinates": secondary,
+            "coordinates": coordinates,
             "type_map": list(spec.type_map),
             "models": list(spec.models),
             "frame_interval_ps": spec.frame_interval_ps,
@@ -172,11 +184,6 @@ def allocate(run_dir: Path, spec: TrajectoryGroup) -> None:
     if spec.continues:
         group.attrs[CONTINUES] = spec.continues
         root[spec.continues].attrs[CONTINUED_IN] = spec.path
-    if "n_valid" not in group:
-        create_array(group, "n_valid", valid_spec(n_runs))[:] = 0
-    elif group["n_valid"].shape[0] < n_runs:
-        group["n_valid"].resize((n_runs,))
-        group["n_valid"][:] = np.maximum(group["n_valid"][:], 0)
 
 
 def _write_coordinate(

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,14 @@ import pytest
 from ase.data import atomic_numbers
 
 from dasksse.errors import ExplorationError, OutOfTimeError, ProgramMissingError
-from dasksse.explore import close_clients, lammps_client, read_md, run_md
+from dasksse.explore import (
+    MdFrames,
+    close_clients,
+    keep_end_state,
+    lammps_client,
+    read_md,
+    run_md,
+)
 from dasksse.explore.start_state import rotated_box
 from dasksse.process import search_path
 from dasksse.records import Workplace
@@ -32,7 +40,6 @@ if TYPE_CHECKING:
 
     from dasksse.explore.lammps_client import LammpsClient
     from dasksse.explore.md_spec import MdSpec
-    from dasksse.explore.segments import MdFrames
 
 pytestmark = [
     pytest.mark.lammps,
@@ -257,6 +264,24 @@ def test_a_killed_run_goes_on_and_equals_the_calm_one_to_the_bit_in_comparison_m
     calm = read_md(tmp_path / "calm")
     assert_same_frames(calm, read_md(tmp_path / "killed"))
     assert longest_step_A(calm) < 0.5
+
+
+@pytest.mark.parametrize("ensemble", ["nvt", "npt-aniso"])
+def test_a_continued_run_equals_a_longer_one_to_the_bit_in_comparison_mode(
+    spec: Callable[..., MdSpec], tmp_path: Path, ensemble: str
+) -> None:
+    start, end_state = crystal(deformation=SKEWED), tmp_path / "end.npz"
+    half = spec(ensemble=ensemble, n_steps=200, segment_steps=100)
+    whole = replace(half, n_steps=400)
+    run_md(whole, start, workdir=tmp_path / "whole", reproducible=True)
+
+    run_md(half, start, workdir=tmp_path / "half", reproducible=True)
+    keep_end_state(tmp_path / "half", end_state)
+    more = tmp_path / "more"
+    run_md(half, start, workdir=more, reproducible=True, end_state=end_state)
+
+    parts = [read_md(tmp_path / "half"), read_md(more)]
+    assert_same_frames(MdFrames.join(parts), read_md(tmp_path / "whole"))
 
 
 def test_a_killed_run_goes_on_in_normal_mode(

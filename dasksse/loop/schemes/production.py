@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from dasksse.loop.continuation import Chain, convergence_unit, next_unit, part_plan
+from dasksse.loop.continuation import Chain, convergence_unit, next_unit, part_plans
 from dasksse.loop.md_units import diffusion_unit, production_plan
 from dasksse.loop.schemes.exploration import commit, valid_runs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from dasksse.config.schema import ExtendSection, ProductionSection, RunConfig
+    from dasksse.config.schema import ProductionSection, RunConfig
     from dasksse.loop.md_units import MdPlan
     from dasksse.loop.schemes.learning import Learning
     from dasksse.loop.walk import Walk
@@ -70,18 +70,17 @@ def _continue(
     by_temperature: dict[float, list[Unit]] = {}
     for unit in plan.units:
         by_temperature.setdefault(unit.payload["spec"]["temperature_K"], []).append(unit)
-    asked: dict[int, list[Unit]] = {}
     chains: list[Chain] = []
     is_settled = True
     for units in by_temperature.values():
-        if not walk.want(units):
+        if walk.want(units):
+            found = _chains_of(walk, units)
+            is_settled = _settle(walk, config, production, system, found) and is_settled
+            chains += found
+        else:
             is_settled = False
-            continue
-        group = _Temperature(walk, system, _chains_of(walk, units), asked)
-        is_settled = group.settle(config, production.extend, production) and is_settled
-        chains += group.chains
-    for number, units in sorted(asked.items()):
-        commit(walk, part_plan(plan, system, number, units))
+    for part in part_plans(plan, system, chains):
+        commit(walk, part)
     return chains if is_settled else None
 
 
@@ -89,93 +88,61 @@ def _chains_of(walk: Walk, units: Sequence[Unit]) -> list[Chain]:
     """Runs with frames, none of them continued yet."""
     records = [(unit, walk.result(unit)) for unit in units]
     return [
-        Chain(unit.payload["run"], [unit], [record])
-        for unit, record in records
-        if record is not None and record["n_frames"]
+        Chain([unit], [record]) for unit, record in records if record and record["n_frames"]
     ]
 
 
-class _Temperature:
-    """Runs of one system at one temperature, continued as far as was found necessary.
-
-    Parameters
-    ----------
-    walk
-        Where units are asked for.
-    system
-        Name of the system.
-    chains
-        The runs.
-    asked
-        Units of continuations by number of the part, added to.
-    """
-
-    def __init__(
-        self, walk: Walk, system: str, chains: list[Chain], asked: dict[int, list[Unit]]
-    ) -> None:
-        self.chains = chains
-        self._walk = walk
-        self._system = system
-        self._asked = asked
-
-    def settle(
-        self, config: RunConfig, extend: ExtendSection, production: ProductionSection
-    ) -> bool:
-        """Judge and continue in turn; False while either is under way."""
-        n_parts = 1
-        for round_ in range(extend.rounds + 1):
-            verdict = self._judge(config, extend)
-            if verdict is None:
-                return False
-            n_wanted = n_parts
-            if round_ < extend.rounds and verdict.get("wanted_ps"):
-                n_wanted = math.ceil(verdict["wanted_ps"] / production.length_ps - 1e-9)
-            n_wanted = min(n_wanted, production.most_parts)
-            goes_on = not verdict.get("is_converged", True) and n_wanted > n_parts
-            goes_on = goes_on and any(chain.can_go_on for chain in self.chains)
-            self._announce(verdict, round_, n_wanted * production.length_ps * goes_on)
-            if not goes_on:
-                return True
-            if not self._continue_to(n_wanted):
-                return False
-            n_parts = n_wanted
+def _settle(
+    walk: Walk,
+    config: RunConfig,
+    production: ProductionSection,
+    system: str,
+    chains: Sequence[Chain],
+) -> bool:
+    """Judge and continue the runs of a temperature in turn; False while either is under way."""
+    if production.extend is None or not chains:
         return True
+    n_parts = 1
+    for rounds_left in range(production.extend.rounds, -1, -1):
+        unit = convergence_unit(config, chains, tolerance=production.extend.tolerance)
+        if not walk.want([unit]):
+            return False
+        verdict = walk.result(unit)
+        n_wanted = _parts_wanted(verdict, production) if rounds_left else n_parts
+        goes_on = n_wanted > n_parts and any(chain.can_go_on for chain in chains)
+        if verdict is not None:
+            at = f"{system} at {verdict['temperature_K']:g} K"
+            more = f"; continued to {n_wanted * production.length_ps:g} ps" if goes_on else ""
+            walk.milestone(f"convergence-{unit.key}", f"{at}: {verdict['text']}{more}")
+        if not goes_on:
+            break
+        settled = [_lengthen(walk, chain, system, n_wanted) for chain in chains]
+        if not all(settled):
+            return False
+        n_parts = n_wanted
+    return True
 
-    def _judge(self, config: RunConfig, extend: ExtendSection) -> Mapping[str, Json] | None:
-        """Record of the judgement, empty where there can be none; None while under way."""
-        if not self.chains:
-            return {}
-        unit = convergence_unit(
-            config,
-            self.chains,
-            temperature_K=self.chains[0].records[0]["temperature_K"],
-            tolerance=extend.tolerance,
-        )
-        return self._walk.result(unit) or {} if self._walk.want([unit]) else None
 
-    def _continue_to(self, n_parts: int) -> bool:
-        """Ask for the next part of every run that can go on; False while any is under way.
+def _parts_wanted(verdict: Mapping[str, Json] | None, production: ProductionSection) -> int:
+    """Lengths that the runs of a temperature should have in all; 0 where there is no need."""
+    if verdict is None or verdict["is_converged"] or verdict["wanted_ps"] is None:
+        return 0
+    n_wanted = math.ceil(verdict["wanted_ps"] / production.length_ps - 1e-9)
+    return min(n_wanted, production.most_parts)
 
-        One that failed for good leaves its run as long as it is.
-        """
-        is_settled = True
-        for chain in self.chains:
-            while chain.n_parts < n_parts and chain.can_go_on:
-                unit = next_unit(chain, self._system)
-                self._asked.setdefault(chain.n_parts, []).append(unit)
-                is_done = self._walk.want([unit])
-                record = self._walk.result(unit)
-                is_settled = is_settled and is_done
-                if record is None:
-                    break
-                chain.units.append(unit)
-                chain.records.append(record)
-        return is_settled
 
-    def _announce(self, verdict: Mapping[str, Json], round_: int, length_ps: float) -> None:
-        if not verdict:
-            return
-        at = f"{self._system} at {verdict['temperature_K']:g} K"
-        more = f"; runs are continued to {length_ps:g} ps" if length_ps else ""
-        name = f"convergence-{self._system}-{verdict['temperature_K']:g}-{round_}"
-        self._walk.milestone(name, f"{at}: {verdict['text']}{more}")
+def _lengthen(walk: Walk, chain: Chain, system: str, n_parts: int) -> bool:
+    """Ask for the next part of a run as long as it can go on; False while it is under way.
+
+    A part that failed for good leaves the run as long as it is.
+    """
+    while chain.n_parts < n_parts and chain.can_go_on:
+        chain.pending = next_unit(chain, system)
+        is_settled = walk.want([chain.pending])
+        record = walk.result(chain.pending)
+        if record is None:
+            return is_settled
+        chain.units.append(chain.pending)
+        chain.records.append(record)
+        chain.pending = None
+    return True

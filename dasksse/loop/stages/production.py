@@ -73,7 +73,10 @@ def judge(payload: Mapping[str, Json], context: UnitContext) -> dict[str, Any]:
     from dasksse.analyse.diffusion_points import BROKEN_LIMIT
 
     runs = [open_chain(chain, context) for chain in payload["runs"]]
-    record = {"temperature_K": payload["temperature_K"], "group": payload["runs"][0][0]["group"]}
+    record = {
+        "temperature_K": payload["temperature_K"],
+        "group": payload["runs"][0][0]["group"],
+    }
     broken = _framework_broken(runs)
     if broken > BROKEN_LIMIT:
         text = f"framework broken in {100 * broken:.0f} % of frames: no D to be had"
@@ -87,7 +90,7 @@ def judge(payload: Mapping[str, Json], context: UnitContext) -> dict[str, Any]:
     return {
         **record,
         "is_converged": found.verdict.is_converged,
-        "wanted_ps": max(found.wanted_ps),
+        "wanted_ps": max(run.wanted_ps for run in found.runs),
         "text": found.verdict.text,
         "convergence": found.to_json(),
     }
