@@ -150,6 +150,8 @@ def format_list(values: tuple[float, ...]) -> str:
 
 def format_core_time(core_s: float) -> str:
     """Time of one busy core, such as ``36 core-seconds`` or ``4.2 core-hours``."""
+    if 0.0 < core_s < 1.0:
+        return "< 1 core-second"
     if core_s < _MINUTE_S:
         return f"{core_s:.0f} core-seconds"
     name, value = "core-minutes", core_s / _MINUTE_S

@@ -200,7 +200,14 @@ _TERMINAL_COLUMNS = {
         "labelled",
     ),
     "labels": ("source", "functional", "good", "refused", "failed", "why"),
-    "production": ("system", "T [K]", "runs × length", "D", "outside trust", "trustworthy"),
+    "production": (
+        "system",
+        "T [K]",
+        "runs × length",
+        "D [m²/s]",
+        "outside trust",
+        "trustworthy",
+    ),
 }
 """Columns that fit a terminal; the page shows all."""
 

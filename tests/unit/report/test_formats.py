@@ -161,6 +161,7 @@ def test_both_ends_of_an_interval_share_their_power_of_ten(
     ("core_s", "expected"),
     [
         (0.0, "0 core-seconds"),
+        (0.3, "< 1 core-second"),
         (36.2, "36 core-seconds"),
         (62.0, "1.03 core-minutes"),
         (3599.0, "60.0 core-minutes"),

@@ -227,8 +227,8 @@ def test_axes_and_collective_motion_are_folded_away(written: Path) -> None:
     page = written.read_text()
     details = page[page.index("By axis and collective motion") :]
 
-    assert page.index("95 % [m²/s]") < page.index("<details>")
-    assert "D z [m²/s]" in details[: details.index("</details>")]
+    assert page.index("D, 95 %") < page.index("<details>")
+    assert "D z\u00a0[m²/s]" in details[: details.index("</details>")]
 
 
 def test_the_force_error_card_prefers_the_probe(full_report: RunReport) -> None:
@@ -247,7 +247,7 @@ def test_numbers_are_set_flush_right_and_keys_are_not(written: Path) -> None:
     page = written.read_text()
 
     assert '<th class="number">atoms</th>' in page
-    assert '<th class="number">D</th>' in page
+    assert '<th class="number">D\u00a0[m²/s]</th>' in page
     assert "<th>key</th>" in page
 
 
