@@ -9,22 +9,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 from ase.data import chemical_symbols
 
-from dasksse.analyse.block_sums import plan_runs
+from dasksse.analyse.block_sums import plan_runs, species_msd
 from dasksse.analyse.diffusion import MIN_FRAMES, diffusion_of
 from dasksse.analyse.equilibration import find_equilibration, stretch_mobility
-from dasksse.analyse.msd import squared_displacements
 from dasksse.analyse.paths import MEMORY_BYTES, atoms_of, follow, ion_blocks
 from dasksse.analyse.sample import sample_trajectories
 from dasksse.errors import AnalysisError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
     from dasksse.analyse.block_sums import Starmap
     from dasksse.analyse.diffusion_result import DiffusionResult
-    from dasksse.analyse.paths import IonPaths, Reference
+    from dasksse.analyse.paths import Reference
     from dasksse.records import Trajectory
 
 DEVIATION = "deviation_max"
@@ -67,7 +66,7 @@ class Usage:
     def mean_of(self, scalar: str) -> float | None:
         """Mean of a number of the frames; None where the runs do not have it."""
         values = self._values(scalar)
-        return None if values is None else float(np.mean(values))
+        return None if values is None else float(np.nanmean(values))
 
     def share_above(self, scalar: str, limit: float) -> float | None:
         """Share of frames in which a number is above a limit, or not known."""
@@ -198,39 +197,28 @@ def diffuse(
     )
 
 
-def species_msd(
+def framework_msd(
     usage: Usage,
     mobile: str,
     *,
     memory_bytes: int = MEMORY_BYTES,
     starmap: Starmap = itertools.starmap,
-) -> Mapping[str, NDArray[np.float64]]:
+) -> dict[str, NDArray[np.float64]]:
     """MSD of each element but the mobile one against the framework [Å²], shape ``(lag,)``.
 
-    Parameters and errors are those of :func:`diffuse`. Time origins of all runs count alike.
+    Parameters and errors are those of :func:`diffuse`.
     """
     elements = {chemical_symbols[number] for number in usage.runs[0].numbers} - {mobile}
-    reference = reference_of(usage.runs[0], mobile, "framework")
-    curves = {}
-    for element in sorted(elements):
-        plans = plan_runs(usage.runs, element, usage.first_frames, memory_bytes)
-
-        def arguments() -> Iterator[tuple[IonPaths, NDArray[np.int64], int]]:
-            for plan in plans:  # noqa: B023 - used up within this turn
-                paths = follow(
-                    plan.run, mobile, reference=reference, first_frame=plan.first_frame
-                )
-                for atoms in plan.blocks:
-                    yield paths, atoms, memory_bytes
-
-        parts = iter(starmap(_squared, arguments()))
-        sums = [np.sum(list(itertools.islice(parts, len(p.blocks))), axis=0) for p in plans]
-        shortest = min(plan.n_frames for plan in plans)
-        curves[element] = np.mean(
-            [part[:shortest] / plan.n_atoms for part, plan in zip(sums, plans, strict=True)],
-            axis=0,
-        )
-    return curves
+    curves = species_msd(
+        usage.runs,
+        mobile,
+        elements=sorted(elements),
+        reference=reference_of(usage.runs[0], mobile, "framework"),
+        first_frames=usage.first_frames,
+        memory_bytes=memory_bytes,
+        starmap=starmap,
+    )
+    return {element: np.asarray(msd.sum(axis=-1)) for element, msd in curves.items()}
 
 
 def count_blocks(
@@ -248,14 +236,6 @@ def reference_of(run: Trajectory, mobile: str, asked: Reference) -> Reference:
     """Whose centre of mass stands still: nobody's where there is no framework."""
     has_framework = bool(np.any(run.numbers != run.numbers[atoms_of(run, mobile)[0]]))
     return "none" if asked == "framework" and not has_framework else asked
-
-
-def _squared(
-    paths: IonPaths, atoms: NDArray[np.int64], memory_bytes: int
-) -> NDArray[np.float64]:
-    """MSD summed over atoms of a block [Å²], shape ``(lag,)``."""
-    columns = paths.columns(atoms, memory_bytes=memory_bytes)
-    return np.asarray(squared_displacements(columns).sum(axis=0))
 
 
 def _check_intervals(runs: Sequence[Trajectory]) -> None:

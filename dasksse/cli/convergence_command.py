@@ -155,6 +155,10 @@ def _check(arguments: argparse.Namespace) -> None:
     if not 0.0 < arguments.tolerance < 1.0:
         msg = f"--tolerance: found {arguments.tolerance:g}, allowed: between 0 and 1"
         raise ConfigError(msg)
+    for length_ps in arguments.lengths_ps:
+        if not length_ps > 0.0:
+            msg = f"--lengths-ps: found {length_ps:g}, allowed: more than 0"
+            raise ConfigError(msg)
     for option, least in (("threads", 1), ("memory_MB", 1), ("equilibration_ps", 0)):
         value = getattr(arguments, option)
         if value is not None and not value >= least:

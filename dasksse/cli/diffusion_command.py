@@ -138,7 +138,7 @@ def _check(arguments: argparse.Namespace) -> None:
 def _row(one: RunSet, arguments: argparse.Namespace) -> Row:
     """Analyse runs of one system at one temperature."""
     from dasksse.analyse.paths import axes_along
-    from dasksse.analyse.transport import choose_frames, count_blocks, diffuse, species_msd
+    from dasksse.analyse.transport import choose_frames, count_blocks, diffuse, framework_msd
     from dasksse.cli.diffusion_view import Row
 
     known = known_of(arguments.store)
@@ -165,7 +165,7 @@ def _row(one: RunSet, arguments: argparse.Namespace) -> Row:
         )
         curves: Mapping[str, NDArray[np.float64]] = {}
         if arguments.plot is not None:
-            curves = species_msd(
+            curves = framework_msd(
                 usage, species, memory_bytes=memory_bytes, starmap=counted(starmap)
             )
     framework = _framework(usage, species, memory_bytes) if arguments.framework else None

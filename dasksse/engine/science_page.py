@@ -22,7 +22,13 @@ from dasksse.engine.science_figures import make_panels
 from dasksse.engine.watching import SCIENCE_PAGE
 from dasksse.errors import StoreError
 from dasksse.report.figures.style import FAINT, INK, MUTED, SHARE_COLOURS
-from dasksse.report.formats import format_count, format_duration, is_known
+from dasksse.report.formats import (
+    SECONDS_PER_HOUR,
+    format_core_time,
+    format_count,
+    format_duration,
+    is_known,
+)
 from dasksse.report.status_data import read_status
 from dasksse.store.folders import RunFolder
 from dasksse.store.journal_reader import JournalReader
@@ -157,7 +163,8 @@ def head_html(status: Mapping[str, Any], name: str) -> str:
     generation = "" if status["iteration"] is None else f"generation {status['iteration']}"
     parts = [part for part in (status["state"], generation, stage) if part]
     labels = ", ".join(f"{count} {state}" for state, count in status["labels"].items())
-    times = f"{format_duration(status['wall_s'])} so far, {status['core_hours']:.2f} core-hours"
+    core_time = format_core_time(SECONDS_PER_HOUR * status["core_hours"])
+    times = f"{format_duration(status['wall_s'])} so far, {core_time}"
     if is_known(status["eta_s"]):
         times += f", at most {format_duration(status['eta_s'])} to go"
     failed = len(status["quarantined"])

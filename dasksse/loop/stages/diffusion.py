@@ -5,107 +5,94 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from ase.data import atomic_masses, atomic_numbers, chemical_symbols
+from ase.data import atomic_numbers
 
-from dasksse.errors import AnalysisError
-from dasksse.loop.stages.selection import read_group
+from dasksse.errors import AnalysisError, StoreError
+from dasksse.loop.stages.production import open_chain
 from dasksse.loop.stages.structures import relative_final
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from dasksse.records import Json, UnitContext
-    from dasksse.store.trajectories import StoredRun
+    from dasksse.analyse.transport import Usage
+    from dasksse.records import Json, Trajectory, UnitContext
 
 
-def _after_equilibration(run: StoredRun) -> slice:
-    return slice(int(np.sum(run.is_equilibration)), None)
+def _trajectories(
+    payload: Mapping[str, Json], context: UnitContext
+) -> tuple[list[Trajectory], list[str]]:
+    """Runs with their continuations, and a text for each that cannot be read."""
+    continued = {chain[0]["run"]: chain for chain in payload.get("continued", ())}
+    group = payload["group"]
+    runs: list[Trajectory] = []
+    damaged = []
+    for run, count in sorted((int(run), int(n)) for run, n in payload["n_valid"].items()):
+        if count <= 0:
+            continue
+        alone = [{"group": group, "run": run, "n_frames": count}]
+        try:
+            trajectory = open_chain(continued.get(run, alone), context)
+            _read_through(trajectory)
+        except StoreError as error:
+            damaged.append(f"{group} run {run}: shard cannot be read ({error})")
+        else:
+            runs.append(trajectory)
+    return runs, damaged
 
 
-def _untrusted(runs: Sequence[StoredRun], high_eV_A: float) -> float:
-    deviations = np.concatenate([r.scalars["deviation_max"] for r in runs])
-    return float(np.mean(~(deviations < high_eV_A)))
+def _read_through(run: Trajectory) -> None:
+    """Raise :class:`StoreError` now, and not in the middle of the analysis."""
+    from dasksse.analyse.paths import ion_blocks
 
-
-def _positions(runs: Sequence[StoredRun]) -> tuple[list[Any], list[Any]]:
-    """Positions and cells of each run after equilibration."""
-    used = [_after_equilibration(run) for run in runs]
-    positions = [r.frames.positions[part] for r, part in zip(runs, used, strict=True)]
-    return positions, [r.frames.cells[part] for r, part in zip(runs, used, strict=True)]
-
-
-def _species_msd(runs: Sequence[StoredRun], mobile: str) -> dict[str, Any]:
-    """MSD [Å²] of every species against the framework, averaged over runs."""
-    from dasksse.analyse import msd_by_species, remove_drift, to_displacements
-
-    symbols = np.array([chemical_symbols[n] for n in runs[0].frames.numbers])
-    masses = atomic_masses[runs[0].frames.numbers]
-    parts = []
-    for positions, cells in zip(*_positions(runs), strict=True):
-        fixed = to_displacements(positions, cells)
-        fixed = remove_drift(fixed, mask=symbols != mobile, weights=masses)
-        parts.append(msd_by_species(fixed, [str(symbol) for symbol in symbols]))
-    shortest = min(len(part[mobile]) for part in parts)
-    return {
-        name: np.mean([part[name][:shortest] for part in parts], axis=0) for name in parts[0]
-    }
-
-
-def _about(runs: Sequence[StoredRun]) -> dict[str, Any]:
-    """Means over the frames after equilibration."""
-    used = [_after_equilibration(run) for run in runs]
-    scalars = {
-        name: np.concatenate([r.scalars[name][p] for r, p in zip(runs, used, strict=True)])
-        for name in ("temperature", "pressure", "framework_intact")
-    }
-    positions, cells = _positions(runs)
-    interval = runs[0].frame_interval_ps
-    return {
-        "length_ps": float(max(len(p) for p in positions) - 1) * interval,
-        "equilibration_ps": float(np.sum(runs[0].is_equilibration)) * interval,
-        "mean_temperature_K": float(scalars["temperature"].mean()),
-        "mean_pressure_GPa": float(scalars["pressure"].mean()),
-        "framework_broken": float(np.mean(scalars["framework_intact"] < 1)),
-        "volume_A3": float(np.mean([np.abs(np.linalg.det(c)).mean() for c in cells])),
-    }
+    run.cells()
+    run.scalars("temperature")
+    for atoms in ion_blocks(np.arange(len(run.numbers)), run.n_frames):
+        run.positions(atoms)
 
 
 def _at_temperature(
-    runs: Sequence[StoredRun], payload: Mapping[str, Json]
+    runs: Sequence[Trajectory], payload: Mapping[str, Json]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Diffusion at one temperature: JSON values and MSD arrays."""
-    from dasksse.analyse import estimate_diffusion
+    from dasksse.analyse.transport import choose_frames, diffuse, framework_msd
 
-    positions, cells = _positions(runs)
-    result = estimate_diffusion(
-        positions,
-        cells_per_run=cells,
-        numbers=runs[0].frames.numbers,
-        mobile=payload["mobile_species"],
-        temperature_K=runs[0].temperature_K,
-        frame_interval_ps=runs[0].frame_interval_ps,
-        charge=payload["charge"],
-        untrusted_fraction=_untrusted(runs, payload["high_eV_A"]),
-    )
+    mobile = payload["mobile_species"]
+    usage = choose_frames(runs, mobile)
+    result = diffuse(usage, mobile, charge=payload["charge"], trust_eV_A=payload["high_eV_A"])
     name = f"{runs[0].temperature_K:g}"
     arrays = {
         f"{name}/lag_ps": result.lag_ps,
         f"{name}/msd_A2": result.msd_A2,
         f"{name}/msd_err_A2": result.msd_err_A2,
+        f"{name}/species/{mobile}": result.msd_A2,
     }
-    for symbol, msd in _species_msd(runs, payload["mobile_species"]).items():
+    for symbol, msd in framework_msd(usage, mobile).items():
         arrays[f"{name}/species/{symbol}"] = msd
-    return {**result.to_json(), **_about(runs)}, arrays
+    return {**result.to_json(), **_about(usage)}, arrays
+
+
+def _about(usage: Usage) -> dict[str, Any]:
+    """Means over the frames after equilibration."""
+    intact = usage.mean_of("framework_intact")
+    first, run = usage.first_frames[0], usage.runs[0]
+    return {
+        "length_ps": usage.length_ps,
+        "equilibration_ps": first * run.frame_interval_ps,
+        "mean_temperature_K": usage.mean_of("temperature"),
+        "mean_pressure_GPa": usage.mean_of("pressure"),
+        "framework_broken": 0.0 if intact is None else 1.0 - intact,
+        "volume_A3": usage.volume_A3,
+        "notes": list(usage.notes),
+    }
 
 
 def analyse(payload: Mapping[str, Json], context: UnitContext) -> dict[str, Any]:
     """D at each temperature and the Arrhenius fit of one system."""
-    runs, notes = read_group(payload, context)
+    runs, notes = _trajectories(payload, context)
     points: list[dict[str, Any]] = []
     arrays: dict[str, Any] = {}
-    for done, temperature in enumerate(sorted({run.temperature_K for run in runs})):
+    for done, temperature in enumerate(sorted({run.temperature_K or 0.0 for run in runs})):
         group = [run for run in runs if run.temperature_K == temperature]
-        group = [run for run in group if not run.is_equilibration.all()]
         try:
             values, columns = _at_temperature(group, payload)
         except AnalysisError as error:  # a run that blew up early has too few frames
@@ -127,7 +114,7 @@ def analyse(payload: Mapping[str, Json], context: UnitContext) -> dict[str, Any]
 
 
 def _arrhenius(
-    points: Sequence[Mapping[str, Any]], runs: Sequence[StoredRun], payload: Mapping[str, Json]
+    points: Sequence[Mapping[str, Any]], runs: Sequence[Trajectory], payload: Mapping[str, Json]
 ) -> dict[str, Any] | None:
     """Fit of the temperatures with a whole framework; None where there can be none."""
     from dasksse.analyse.diffusion_points import DiffusionPoint, leave_out, left_out_notes
@@ -135,7 +122,7 @@ def _arrhenius(
 
     if not points:
         return None
-    mobile = runs[0].frames.numbers == atomic_numbers[payload["mobile_species"]]
+    mobile = runs[0].numbers == atomic_numbers[payload["mobile_species"]]
     density = float(mobile.sum()) / float(np.mean([p["volume_A3"] for p in points]))
     charge = payload["charge"]
     keys = (
@@ -158,6 +145,8 @@ def _arrhenius(
 def _text(
     points: Sequence[Mapping[str, Any]], fit: Mapping[str, Any] | None, mobile: str
 ) -> str:
+    if not points:
+        return f"D({mobile}): no run could be analysed"
     parts = []
     for point in points:
         at = f"{point['temperature_K']:g} K"

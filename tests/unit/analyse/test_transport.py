@@ -10,7 +10,7 @@ import pytest
 
 from dasksse.analyse import estimate_diffusion, mean_squared_displacement
 from dasksse.analyse.paths import follow
-from dasksse.analyse.transport import choose_frames, count_blocks, diffuse, species_msd
+from dasksse.analyse.transport import choose_frames, count_blocks, diffuse, framework_msd
 from dasksse.engine.reductions import thread_starmap
 from dasksse.errors import AnalysisError
 from dasksse.records import MemoryTrajectory
@@ -143,7 +143,7 @@ def test_frames_outside_trust_are_counted_after_equilibration() -> None:
 def test_the_framework_has_its_own_curves() -> None:
     runs = [walk(seed=4), walk(seed=5)]
 
-    curves = species_msd(choose_frames(runs, "Li", equilibration_ps=0.0), "Li")
+    curves = framework_msd(choose_frames(runs, "Li", equilibration_ps=0.0), "Li")
 
     assert list(curves) == ["P", "S"]
     direct = []
@@ -160,7 +160,7 @@ def test_without_framework_the_box_is_the_frame() -> None:
 
     assert result.regime == "diffusive"
     assert result.sigma_mS_cm is None
-    assert not species_msd(choose_frames([lone], "Li"), "Li")
+    assert not framework_msd(choose_frames([lone], "Li"), "Li")
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 from dasksse.loop.stages.diffusion import _arrhenius
 from dasksse.units import BOLTZMANN_EV_K
 
-RUNS: Any = [SimpleNamespace(frames=SimpleNamespace(numbers=np.array([3, 3, 16])))]
+RUNS: Any = [SimpleNamespace(numbers=np.array([3, 3, 16]))]
 PAYLOAD = {"mobile_species": "Li", "charge": 1.0}
 
 
