@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from dasksse.analyse.paths import IonPaths, Reference
     from dasksse.records import Trajectory
 
-N_BLOCKS = 8
+N_BLOCKS = 32
 """Stretches of a run whose scatter shows what the scatter of single ions misses."""
 
 Result = TypeVar("Result")

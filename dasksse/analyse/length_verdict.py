@@ -294,8 +294,9 @@ def _drift(
     if half is None or half.D_m2_s is None or half.D_err_m2_s is None:
         return None, None
     D, error = whole.D_m2_s or math.nan, whole.D_err_m2_s or math.nan
-    # the whole contains the half: what they share does not differ
-    return (D - half.D_m2_s) / D, math.sqrt(max(half.D_err_m2_s**2 - error**2, 0.0)) / D
+    # what the whole shares with the half does not differ; twice the length, half the variance
+    noise = math.sqrt(max(half.D_err_m2_s**2 - error**2, error**2))
+    return (D - half.D_m2_s) / D, noise / D
 
 
 def _headline(verdict: LengthVerdict) -> str:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -126,13 +127,17 @@ def test_ions_and_stretches_are_those_of_the_direct_sum() -> None:
     at = int(np.flatnonzero(sample.grid == 5)[0])
     squared = (ions[5:] - ions[:-5]) ** 2
     np.testing.assert_allclose(sample.walker_xyz[:, at], squared.mean(axis=0), **EXACT)
-    assert sample.block_xyz.shape[0] == N_BLOCKS
-    first, last = squared[:29], squared[206:]  # 236 origins in eight stretches
-    np.testing.assert_allclose(sample.block_xyz[0, at], first.mean(axis=(0, 1)), **EXACT)
-    np.testing.assert_allclose(sample.block_xyz[-1, at], last.mean(axis=(0, 1)), **EXACT)
-    total = ions.sum(axis=1)
-    collective = ((total[5:] - total[:-5]) ** 2)[:29].mean(axis=0) / IS_LI.sum()
-    np.testing.assert_allclose(sample.collective_block_xyz[0, at], collective, **EXACT)
+    total = ions.sum(axis=1, keepdims=True)
+    collective = (total[5:] - total[:-5]) ** 2 / IS_LI.sum()
+    ends = np.arange(N_BLOCKS + 1) * len(squared) // N_BLOCKS
+    assert len(sample.block_xyz) == len(sample.collective_block_xyz) == N_BLOCKS
+    for index, (start, stop) in enumerate(pairwise(ends)):
+        for found, origins in (
+            (sample.block_xyz, squared),
+            (sample.collective_block_xyz, collective),
+        ):
+            expected = origins[start:stop].mean(axis=(0, 1))
+            np.testing.assert_allclose(found[index, at], expected, **EXACT)
 
 
 def test_the_non_gaussian_parameter_of_a_mixture_is_its_own() -> None:

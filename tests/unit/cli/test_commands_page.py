@@ -13,7 +13,9 @@ PAGE = Path(__file__).parents[3] / "docs" / "guide" / "commands.md"
 OPTION = r"--[a-z][\w-]*"
 
 
-@pytest.mark.parametrize("command", ["converge CONFIG", "relax CONFIG", "diffusion STORE"])
+@pytest.mark.parametrize(
+    "command", ["converge CONFIG", "relax CONFIG", "diffusion STORE", "convergence STORE..."]
+)
 def test_options_are_those_of_the_command(
     command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
