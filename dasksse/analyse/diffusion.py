@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from dasksse.analyse.gls import Line
     from dasksse.analyse.intervals import Estimate
     from dasksse.analyse.regime import Regime, Window
     from dasksse.analyse.sample import Sample
@@ -228,12 +227,12 @@ def _known_values(
     """Fields that exist only in the diffusive regime, by name."""
     line = window.line
     tracer = log_normal(line.slope, spread).scaled(to_D)
-    collective = _collective(reach, line)
+    collective = _collective(reach, window)
     by_axis = [
         spread_of(reach, line.weights * axis, line, start=window.start).error
         for axis in np.eye(3)
     ]
-    by_stretch = reach.of_each_stretch(line.weights).reshape(reach.sample.n_runs, -1)
+    by_stretch = reach.of_each_stretch(line.weights)
     known: dict[str, Any] = {
         "D_xyz_m2_s": tuple(3.0 * to_D * slope for slope in line.slope_xyz.tolist()),
         "D_xyz_err_m2_s": tuple(3.0 * to_D * error for error in by_axis),
@@ -252,18 +251,19 @@ def _known_values(
     return known
 
 
-def _collective(reach: Reach, line: Line) -> Estimate | None:
+def _collective(reach: Reach, window: Window) -> Estimate | None:
     """Slope of the collective MSD [Å²/frame]; None where chance made it fall.
 
     The summed displacement is one walker in each run, and Gaussian, as it sums many jumps. Its
     line has the weights of the tracer's, as it is too noisy for its own.
     """
+    line, sample = window.line, reach.sample
     slope = float(np.sum(line.weights * reach.collective_xyz))
     if not slope > 0.0:
         return None
-    walk, sample = line.scaled(slope / line.slope), reach.sample
-    variance = variance_of(line.weights, walk, reach.lags, sample.n_frames)
-    return chi_square(slope, float(np.sqrt(variance / sample.n_runs)))
+    walk = line.scaled(slope / line.slope)
+    variance = variance_of(line.weights, walk, reach.lags, sample.n_frames) / sample.n_runs
+    return chi_square(slope, float(np.hypot(np.sqrt(variance), slope * window.slope_change)))
 
 
 def _fields(name: str, unit: str, estimate: Estimate) -> dict[str, float]:

@@ -19,7 +19,7 @@ lags, and rely on details that real ions do not share with the model."""
 ITERATIONS = 3
 """Rounds of covariance and slope: each follows from the other."""
 LEAST_STEP = 1e-12
-"""Smallest step variance over largest MSD, so that the covariance has an inverse."""
+"""Smallest step variance over largest MSD: the covariance must have an inverse."""
 
 
 @dataclass(frozen=True)
@@ -84,40 +84,29 @@ def fit_line(
     line is about as good as one can be (McCluskey et al., arXiv:2305.18244, do the same with a
     covariance without rattling).
     """
-    columns = [_fit_axis(lags, msd, n_frames, inside) for msd in msd_xyz.T]
-    weights = np.zeros_like(msd_xyz)
-    weights[inside] = np.stack([column[0] for column in columns], axis=1)
-    slopes, intercepts = (np.array([column[k] for column in columns]) for k in (1, 2))
-    return Line(weights, slopes, np.maximum(slopes, 0.0), np.maximum(intercepts / 2.0, 0.0))
-
-
-def _fit_axis(
-    lags: NDArray[np.int64],
-    msd: NDArray[np.float64],
-    n_frames: int,
-    inside: NDArray[np.bool_],
-) -> tuple[NDArray[np.float64], float, float]:
-    """Weights of the slope, slope and intercept of the line along one axis."""
-    used, points = lags[inside], msd[inside]
-    weights = slope_weights(used)
-    slope = float(weights @ points)
-    intercept = float(np.mean(points) - slope * np.mean(used))
-    largest = float(points.max())
+    used, points = lags[inside].astype(np.float64), msd_xyz[inside]
     design = np.stack([np.ones(len(used)), used], axis=1)
-    for _ in range(ITERATIONS if largest > 0.0 else 0):
-        every = msd_covariance(
+    plain = np.stack([1.0 / len(used) - used.mean() * slope_weights(used), slope_weights(used)])
+    estimators = np.stack([plain] * points.shape[1])
+    scale = np.where(points.any(axis=0), points.max(axis=0), 1.0)
+    for _ in range(ITERATIONS):
+        intercepts, slopes = np.einsum("xkl,lx->kx", estimators, points / scale)
+        covariance = msd_covariance(
             lags,
             n_frames,
-            step_variance=max(slope / largest, LEAST_STEP),
-            noise_variance=max(intercept / largest / 2.0, 0.0),
+            step_variance=np.maximum(slopes, LEAST_STEP),
+            noise_variance=np.maximum(intercepts / 2.0, 0.0),
+        )[:, inside][:, :, inside]
+        covariance += RIDGE * covariance * np.eye(len(used))
+        weighted = np.linalg.solve(
+            covariance, np.broadcast_to(design, (len(scale), *design.shape))
         )
-        covariance = every[np.ix_(inside, inside)]
-        covariance += RIDGE * np.diag(np.diag(covariance))
-        weighted = np.linalg.solve(covariance, design)
-        estimator = np.linalg.solve(design.T @ weighted, weighted.T)
-        intercept, slope = (float(value) for value in estimator @ points)
-        weights = estimator[1]
-    return weights, slope, intercept
+        transposed = weighted.transpose(0, 2, 1)
+        estimators = np.linalg.solve(transposed @ design, transposed)
+    intercepts, slopes = np.einsum("xkl,lx->kx", estimators, points)
+    weights = np.zeros_like(msd_xyz)
+    weights[inside] = estimators[:, 1].T
+    return Line(weights, slopes, np.maximum(slopes, 0.0), np.maximum(intercepts / 2.0, 0.0))
 
 
 def variance_of(
@@ -143,16 +132,12 @@ def variance_of(
     n_stretches
         Average only over the time origins of one of so many stretches.
     """
-    variance = 0.0
-    for column, step, noise in zip(
-        weights.T, line.step_variance, line.noise_variance, strict=True
-    ):
-        covariance = msd_covariance(
-            lags,
-            n_frames,
-            step_variance=step,
-            noise_variance=noise,
-            n_stretches=n_stretches,
-        )
-        variance += float(column @ covariance @ column)
-    return variance
+    covariance = msd_covariance(
+        lags,
+        n_frames,
+        step_variance=line.step_variance,
+        noise_variance=line.noise_variance,
+        n_stretches=n_stretches,
+    )
+    columns = weights.T[:, :, None]
+    return float(np.sum(columns * (covariance @ columns)))

@@ -17,6 +17,8 @@ P68, P95 = 0.682689, 0.95
 LOG_STEP = 0.05
 """Resolution of the excess of a variance: 5 %."""
 LARGEST_EXCESS = 100.0
+PRECISE = 1e-4
+"""Accuracy of a half width over the standard error."""
 
 
 class Interval(NamedTuple):
@@ -62,7 +64,9 @@ class Spread:
         def beyond(half_width: float) -> float:
             return float(self.excess @ (2.0 * ndtr(half_width / errors) - 1.0)) - confidence
 
-        return float(np.sqrt(self.variance)) * float(brentq(beyond, 0.0, 10.0 * errors[-1]))
+        return float(np.sqrt(self.variance)) * float(
+            brentq(beyond, 0.0, 10.0 * errors[-1], xtol=PRECISE)
+        )
 
     def exceeding(self, observed: float, dof: float, *, doubt: float) -> Spread:
         """The same after another estimate of the variance.

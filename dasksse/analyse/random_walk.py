@@ -15,8 +15,8 @@ def msd_covariance(
     lags: NDArray[np.int64],
     n_frames: int,
     *,
-    step_variance: float,
-    noise_variance: float,
+    step_variance: float | NDArray[np.float64],
+    noise_variance: float | NDArray[np.float64],
     n_stretches: int = 1,
 ) -> NDArray[np.float64]:
     """Exact covariance of the time-averaged MSD of one walker along one axis.
@@ -31,7 +31,8 @@ def msd_covariance(
     n_frames
         Length of the walk [frames].
     step_variance
-        Variance of a step between two frames [Å²], ``2 D dt``, at least 0.
+        Variance of a step between two frames [Å²], ``2 D dt``, at least 0; a number, or one for
+        each of several walks.
     noise_variance
         Variance of the rattling [Å²], at least 0; uncorrelated between frames.
     n_stretches
@@ -40,7 +41,7 @@ def msd_covariance(
     Returns
     -------
     NDArray[np.float64]
-        Covariance [Å⁴], shape ``(lag, lag)``.
+        Covariance [Å⁴], shape ``(lag, lag)``, or ``(walk, lag, lag)`` for several walks.
 
     Notes
     -----
@@ -49,7 +50,8 @@ def msd_covariance(
     their squares have ``2 c²`` (Michalet, doi:10.1103/PhysRevE.82.041914). ``c`` depends on
     ``k - l`` only, so the double sum over origins is a single one: O(lags² × longest lag).
     """
-    powers = np.array([step_variance**2, step_variance * noise_variance, noise_variance**2])
+    step, noise = np.asarray(step_variance), np.asarray(noise_variance)
+    powers = np.stack([step**2, step * noise, noise**2], axis=-1)
     terms = _covariance_terms(tuple(lags.tolist()), n_frames, n_stretches)
     return np.asarray(np.tensordot(powers, terms, axes=1))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
@@ -33,13 +33,12 @@ FLATTEST = 0.1
 """Exponents this close to the smallest one count as equally flat."""
 JUMPED_TWICE = 0.3
 """Non-Gaussian parameter of ions that have jumped twice on average."""
-LATER = (2.0, 4.0, 8.0)
-"""Windows that must agree start later by these factors."""
+LATER_RATIO = 2.0
+"""Windows that must agree start later by powers of this."""
 CHANGE_TOLERANCE = 0.1
 """Relative change of the slope that is always let pass."""
-CHANGE_ERRORS, NOISE_ERRORS = 2.5, 2.0
-"""Standard errors beyond which a change of the slope is a curve, and up to which it is noise;
-in between, the error of D grows."""
+CHANGE_ERRORS = 2.75
+"""Standard errors up to which a change of the slope is noise."""
 SETTLING = 4.0
 """A window starts so many times later than the last one whose slope was seen to change: by then
 what relaxes exponentially is gone, and what does not has been found out."""
@@ -58,8 +57,8 @@ class Window:
     plateau
         MSD that ions in their cages have [Å²].
     slope_change
-        By how much the slope still changes at longer lags beyond what noise explains,
-        relative to the slope.
+        How far the slope may be off because it still changes at longer lags beyond what noise
+        explains, or was thought to change at shorter ones, relative to the slope.
     is_linear
         True where the MSD is a straight line within errors from here on, and ions have left
         their sites.
@@ -71,6 +70,34 @@ class Window:
     plateau: float
     slope_change: float
     is_linear: bool
+
+
+class Bend(NamedTuple):
+    """Last start from which the MSD was seen not to be straight.
+
+    Attributes
+    ----------
+    start
+        Lag [frames].
+    slope
+        Slope from there on [Å²/frame].
+    errors
+        Standard errors of the clearest change of the slope so far.
+    """
+
+    start: float
+    slope: float
+    errors: float
+
+    def chance_change(self, line: Line) -> float:
+        """Relative error of a later line because the bend may have been chance.
+
+        Then it is the line from before the bend that is right.
+        """
+        if not line.slope > 0.0:
+            return 0.0
+        likelihood = np.exp(0.5 * (CHANGE_ERRORS**2 - self.errors**2))
+        return float(np.sqrt(likelihood) * abs(self.slope / line.slope - 1.0))
 
 
 def lag_grid(n_frames: int) -> NDArray[np.int64]:
@@ -126,17 +153,18 @@ def find_window(reach: Reach) -> Window:
     left = _have_left(reach, plateau) & (lags > settled)
     leaving = float(lags[np.argmax(left)]) if left.any() else np.inf
     earliest = max(n_frames * SHORTEST_LAG, min(leaving, n_frames * LATEST_NEED))
-    last_bent = 0.0
+    bend: Bend | None = None
     for start in _starts(lags, max(settled, earliest / SETTLING)):
         stop = _stop(reach, start)
         line = reach.fit(start, stop)
-        change = _slope_change(reach, line, start)
-        if change is None:
-            last_bent = start
-        is_linear = start >= max(earliest, SETTLING * last_bent) and bool(left.any())
-        window = Window(
-            int(start), int(stop), line, plateau, 0.0 if change is None else change, is_linear
-        )
+        change, errors = _slope_change(reach, line, start)
+        if bend is not None:
+            change = float(np.hypot(change, bend.chance_change(line)))
+        if errors > CHANGE_ERRORS:
+            bend = Bend(start, line.slope, max(errors, bend.errors if bend else 0.0))
+        since = SETTLING * bend.start if bend else 0.0
+        is_linear = start >= max(earliest, since) and bool(left.any())
+        window = Window(int(start), int(stop), line, plateau, change, is_linear)
         if is_linear:
             break
     return window
@@ -173,9 +201,9 @@ def _have_left(reach: Reach, plateau: float) -> NDArray[np.bool_]:
 
 
 def _starts(lags: NDArray[np.int64], after: float) -> NDArray[np.int64]:
-    """Lags at which a window may start, at least one."""
+    """Lags at which a window may start, at least one and every second one of the grid."""
     possible = (lags > after) & (lags * WINDOW_RATIO <= lags[-1])
-    return lags[possible] if possible.any() else lags[: -FEWEST_LAGS + 1][-1:]
+    return lags[possible][::2] if possible.any() else lags[: -FEWEST_LAGS + 1][-1:]
 
 
 def _stop(reach: Reach, start: float) -> float:
@@ -184,21 +212,24 @@ def _stop(reach: Reach, start: float) -> float:
     return float(min(reach.lags[-1], usual))
 
 
-def _slope_change(reach: Reach, line: Line, start: float) -> float | None:
-    """Relative change of the slope at longer lags beyond noise; None where the MSD bends."""
+def _slope_change(reach: Reach, line: Line, start: float) -> tuple[float, float]:
+    """Relative change of the slope at longer lags beyond noise, and how clear it is.
+
+    The second number is that of the standard errors of the clearest change that matters.
+    """
     if not line.slope > 0.0:
-        return None
-    excess = 0.0
-    for factor in LATER:
-        first = factor * start
-        n_lags = np.count_nonzero(reach.lags >= first)
-        if 2.0 * first > reach.lags[-1] or n_lags < FEWEST_LAGS:
-            break
+        return 0.0, np.inf
+    excess, clearest = 0.0, 0.0
+    first = LATER_RATIO * start
+    while (
+        np.count_nonzero(reach.lags >= first) >= FEWEST_LAGS and 2.0 * first <= reach.lags[-1]
+    ):
         later = reach.fit(first, _stop(reach, first))
         change = later.slope / line.slope - 1.0
         spread = spread_of(reach, later.weights - line.weights, line, start=first)
         error = spread.error / line.slope
-        if abs(change) > max(CHANGE_TOLERANCE, CHANGE_ERRORS * error):
-            return None
-        excess = max(excess, change**2 - (NOISE_ERRORS * error) ** 2)
-    return float(np.sqrt(excess))
+        if abs(change) > CHANGE_TOLERANCE:
+            clearest = max(clearest, abs(change) / error if error > 0.0 else np.inf)
+        excess = max(excess, change**2 - (CHANGE_ERRORS * error) ** 2)
+        first *= LATER_RATIO
+    return float(np.sqrt(excess)), clearest

@@ -22,11 +22,13 @@ LONGEST_LAG = 1 / 3
 """Share of the run beyond which too few independent time origins are left."""
 FEWEST_LAGS = 4
 """A line is fitted to at least so many points."""
+LONG_STRETCHES = 8
+"""Stretches where lags are too long for the many short ones of a sample."""
 CONFIDENT_JUMPS = 3.0
 """Seeing no jump at all excludes more than this many expected ones at 95 %."""
 TWO_SIDED_90 = 0.9
 """Confidence of the interval whose upper end is a bound of 95 %."""
-DOUBT_IONS, DOUBT_STRETCHES, DOUBT_RUNS = 0.5, 0.65, 0.25
+DOUBT_IONS, DOUBT_STRETCHES, DOUBT_RUNS = 0.2, 0.4, 0.1
 """Probability, before anything is seen, that ions differ by more than a random walk does, that
 they move in concert, and that runs differ by more than their stretches do."""
 
@@ -43,12 +45,17 @@ class Reach:
         Lags of the grid [frames], shape ``(lag,)``.
     msd_xyz, collective_xyz
         MSD and collective MSD along each axis [Å²], shape ``(lag, xyz)``.
+    short_stretches, long_stretches
+        MSD of each stretch of each run along each axis [Å²], for many and for few stretches,
+        shape ``(run, stretch, lag, xyz)``; NaN where a stretch has no time origin.
     """
 
     sample: Sample
     lags: NDArray[np.int64]
     msd_xyz: NDArray[np.float64]
     collective_xyz: NDArray[np.float64]
+    short_stretches: NDArray[np.float64]
+    long_stretches: NDArray[np.float64]
 
     @property
     def msd(self) -> NDArray[np.float64]:
@@ -66,18 +73,43 @@ class Reach:
         return np.tensordot(values, weights, axes=2)
 
     def of_each_stretch(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Weighted sum over the MSD of each stretch of each run, shape ``(block,)``.
+        """Weighted sum over the MSD of each stretch of each run, shape ``(run, stretch)``.
 
-        NaN where a stretch has no time origin at a lag with a weight.
+        Stretches are the short ones if they have time origins at all lags with a weight.
         """
         used = np.flatnonzero(weights.any(axis=1))
-        return np.tensordot(self.sample.block_xyz[:, used], weights[used], axes=2)
+        for stretches in (self.short_stretches, self.long_stretches):
+            values = np.tensordot(stretches[:, :, used], weights[used], axes=2)
+            if np.isfinite(values).all():
+                break
+        return np.asarray(values)
 
 
 def reach_of(sample: Sample) -> Reach:
     """What of a sample can be fitted."""
     lags = sample.grid[sample.grid <= max(sample.n_frames * LONGEST_LAG, FEWEST_LAGS)]
-    return Reach(sample, lags, sample.msd_xyz[lags], sample.collective_xyz[lags])
+    stretches = sample.block_xyz[:, : len(lags)].reshape(sample.n_runs, -1, len(lags), 3)
+    return Reach(
+        sample,
+        lags,
+        sample.msd_xyz[lags],
+        sample.collective_xyz[lags],
+        stretches,
+        _joined(stretches),
+    )
+
+
+def _joined(stretches: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Fewer and longer stretches, which have time origins at longer lags too."""
+    joined = np.full((len(stretches), LONG_STRETCHES, *stretches.shape[2:]), np.nan)
+    for run, at in np.ndindex(len(stretches), stretches.shape[2]):
+        values = stretches[run, :, at]
+        known = values[np.isfinite(values[:, 0])]
+        if len(known) >= LONG_STRETCHES:
+            first = np.arange(LONG_STRETCHES) * len(known) // LONG_STRETCHES
+            counts = np.diff(first, append=len(known))[:, None]
+            joined[run, :, at] = np.add.reduceat(known, first, axis=0) / counts
+    return joined
 
 
 def spread_of(
@@ -109,7 +141,7 @@ def spread_of(
     if n_ions > 1:
         scatter = float(np.var(by_ion, ddof=1))
         spread = spread.exceeding(scatter / n_ions, n_ions - 1, doubt=DOUBT_IONS)
-    by_stretch = reach.of_each_stretch(weights).reshape(sample.n_runs, -1)
+    by_stretch = reach.of_each_stretch(weights)
     n_stretches = by_stretch.shape[1]
     one_stretch = variance_of(weights, line, lags, sample.n_frames, n_stretches=n_stretches)
     if np.isfinite(by_stretch).all() and one_stretch > one_ion > 0.0:

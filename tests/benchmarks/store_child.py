@@ -16,6 +16,7 @@ import numpy as np
 from peak_memory import forget_peak, peak_MB
 
 from dasksse.analyse.diffusion import diffusion_of
+from dasksse.analyse.diffusion import diffusion_of
 from dasksse.analyse.paths import LARGEST_BLOCK
 from dasksse.analyse.sample import sample_trajectories
 from dasksse.store.stored_trajectory import StoredTrajectory, open_trajectories
@@ -34,17 +35,16 @@ def sample(run: StoredTrajectory) -> float:
     return float(sample_trajectories([run], "Li").n_walkers)
 
 
-def diffusion(run: StoredTrajectory) -> float:
-    """D, tracer and collective, with errors; returns the relative error of D."""
+def diffusion(run: StoredTrajectory) -> float | None:
+    """D with its error; returns the error."""
+    sample = sample_trajectories([run], "Li")
     result = diffusion_of(
-        sample_trajectories([run], "Li"),
+        sample,
         species="Li",
         frame_interval_ps=run.frame_interval_ps,
-        volume_A3=float(np.abs(np.linalg.det(run.cells())).mean()),
-        temperature_K=run.temperature_K,
-        charge=1.0,
+        volume_A3=float(np.abs(np.linalg.det(run.cells(slice(0, 1))))[0]),
     )
-    return result.D_err_m2_s / result.D_m2_s
+    return result.D_err_m2_s
 
 
 def main() -> None:

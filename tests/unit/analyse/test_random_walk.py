@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dasksse.analyse.msd import msd_of_each_atom
-from dasksse.analyse.random_walk import msd_covariance, slope_error, slope_weights
+from dasksse.analyse.random_walk import msd_covariance, slope_weights
 
 
 def test_slope_weights_give_the_least_squares_slope() -> None:
@@ -33,14 +33,26 @@ def test_the_covariance_is_that_of_many_sampled_walks(step: float, noise: float)
     np.testing.assert_allclose(exact, np.cov(by_atom.T), rtol=0.05)
 
 
-def test_the_slope_error_is_the_spread_of_slopes_of_many_samples() -> None:
+def test_the_covariance_of_a_stretch_is_that_of_its_time_origins() -> None:
     rng = np.random.default_rng(2)
-    lags = np.arange(1, 11, 3)
-    n_frames, n_walkers, n_samples = 60, 5, 4000
-    walks = np.cumsum(rng.normal(size=(n_frames, n_walkers * n_samples, 3)), axis=0)
-    by_atom = msd_of_each_atom(walks, lags).by_atom.sum(axis=-1)
-    slopes = by_atom.reshape(n_samples, n_walkers, -1).mean(axis=1) @ slope_weights(lags)
+    lags, n_frames = np.array([1, 2, 5]), 37
+    walks = np.cumsum(rng.normal(size=(n_frames, 40_000, 1)), axis=0)
 
-    expected = slope_error(lags, lags[:, None] * np.ones(3), n_frames, n_walkers)
+    exact = msd_covariance(lags, n_frames, step_variance=1.0, noise_variance=0.0, n_stretches=4)
 
-    assert slopes.std() == pytest.approx(expected, rel=0.05)
+    squares = [
+        ((walks[lag:] - walks[:-lag])[: (n_frames - lag) // 4] ** 2).mean(axis=0).sum(axis=-1)
+        for lag in lags
+    ]
+    np.testing.assert_allclose(exact, np.cov(squares), rtol=0.1)
+
+
+def test_several_walks_have_a_covariance_each() -> None:
+    lags = np.array([1, 2, 4])
+    step, noise = np.array([0.1, 0.4]), np.array([0.3, 0.0])
+
+    both = msd_covariance(lags, 20, step_variance=step, noise_variance=noise)
+
+    for one, s, n in zip(both, step, noise, strict=True):
+        expected = msd_covariance(lags, 20, step_variance=s, noise_variance=n)
+        np.testing.assert_allclose(one, expected)

@@ -128,7 +128,7 @@ def test_cells_whose_difference_is_hidden_by_errors_are_to_run_longer(tmp_path: 
     store = fill(tmp_path / "a.zarr", "small", [small])
     fill(store, "large", [large])
 
-    run(store, "--tolerance", 0.15, "--json", tmp_path / "c.json")
+    run(store, "--tolerance", 0.1, "--json", tmp_path / "c.json")
 
     values = json.loads((tmp_path / "c.json").read_text())
     (size,) = values["sizes"]
