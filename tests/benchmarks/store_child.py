@@ -16,7 +16,6 @@ import numpy as np
 from peak_memory import forget_peak, peak_MB
 
 from dasksse.analyse.diffusion import diffusion_of
-from dasksse.analyse.diffusion import diffusion_of
 from dasksse.analyse.paths import LARGEST_BLOCK
 from dasksse.analyse.sample import sample_trajectories
 from dasksse.store.stored_trajectory import StoredTrajectory, open_trajectories
