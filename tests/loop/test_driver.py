@@ -131,8 +131,8 @@ def test_a_driver_killed_between_two_batches_repeats_nothing(tmp_path: Path) -> 
 
     drive(tmp_path, fake_scheme(N_UNITS), lambda: runner)
 
-    assert 30 <= len(before) < N_UNITS
-    assert len(in_journal) < len(before)
+    assert 28 <= len(before) < N_UNITS  # one or two may die between result and rename
+    assert len(in_journal) <= len(before)
     assert len(runner.submitted) == N_UNITS - len(before)
     after = finished(tmp_path)
     assert {unit: after[unit] for unit in before} == before
