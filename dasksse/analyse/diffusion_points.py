@@ -32,6 +32,8 @@ class DiffusionPoint:
         D is below this with 95 % confidence [m²/s]; counts only where D is unknown.
     framework_broken
         Share of frames with a broken framework; None if nobody looked.
+    framework_melted
+        Elements of the framework that have melted; None if that is not known.
     length_A, n_atoms
         Length of the cell [Å] and number of atoms; None if unknown.
     sigma_mS_cm
@@ -45,6 +47,7 @@ class DiffusionPoint:
     D_err_m2_s: float | None = None
     upper_bound_m2_s: float | None = None
     framework_broken: float | None = None
+    framework_melted: tuple[str, ...] | None = None
     length_A: float | None = None
     n_atoms: float | None = None
     sigma_mS_cm: float | None = None
@@ -74,8 +77,8 @@ def leave_out(
 ) -> list[DiffusionPoint]:
     """Mark the points that a fit must not use, with the reason.
 
-    Left out are temperatures at which the framework broke or melted in more than 1 % of
-    frames, excluded ones, those outside the range, and points with neither D nor bound.
+    Left out are temperatures at which the framework broke in more than 1 % of frames or has
+    melted, excluded ones, those outside the range, and points with neither D nor bound.
 
     Parameters
     ----------
@@ -89,10 +92,12 @@ def leave_out(
 
     def why(point: DiffusionPoint) -> str:
         broken = point.framework_broken
+        melted = point.framework_melted or ()
         reasons = {
             "no D with an error and no upper bound": not (point.has_D or point.is_bound),
             f"framework broken in {100 * (broken or 0.0):.0f} % of frames": broken is not None
             and broken > BROKEN_LIMIT,
+            f"framework melted: {', '.join(melted)}": bool(melted),
             "excluded": any(np.isclose(point.temperature_K, at) for at in exclude_K),
             f"below {min_K:g} K": point.temperature_K < min_K,
             f"above {max_K:g} K": point.temperature_K > max_K,

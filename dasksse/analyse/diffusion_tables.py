@@ -7,6 +7,8 @@ import json
 import math
 from typing import TYPE_CHECKING, Any
 
+from ase.data import atomic_numbers
+
 from dasksse.analyse.diffusion_points import DiffusionPoint
 from dasksse.errors import ConfigError
 
@@ -26,6 +28,7 @@ _MEANINGS: Mapping[str, tuple[str, float]] = {
     "upper_bound_m2_s": ("upper_bound_m2_s", 1.0),
     "upper_bound_cm2_s": ("upper_bound_m2_s", UNITS["cm2/s"]),
     "framework_broken": ("framework_broken", 1.0),
+    "framework_melted": ("framework_melted", 1.0),
     "L_A": ("length_A", 1.0),
     "n_atoms": ("n_atoms", 1.0),
     "sigma_mS_cm": ("sigma_mS_cm", 1.0),
@@ -33,6 +36,7 @@ _MEANINGS: Mapping[str, tuple[str, float]] = {
 """Columns of a table: what each means, and its factor."""
 _NEEDED = ("temperature_K", "D_m2_s", "D_err_m2_s")
 _SHARES = ("framework_broken",)
+_ELEMENTS = "framework_melted"
 _CHOSEN = (*_NEEDED, "upper_bound_m2_s")
 """Meanings of columns named by hand, in this order."""
 
@@ -49,8 +53,9 @@ def read_diffusion_csv(
     ----------
     path
         File with the columns ``T_K, D_m2_s, D_err_m2_s`` (or ``D_cm2_s, D_err_cm2_s``) and, if
-        wanted, ``upper_bound_m2_s``, ``framework_broken``, ``L_A``, ``n_atoms`` and
-        ``sigma_mS_cm``, in any order; others are ignored. An empty cell stands for unknown.
+        wanted, ``upper_bound_m2_s``, ``framework_broken``, ``framework_melted`` (elements,
+        such as ``P S``), ``L_A``, ``n_atoms`` and ``sigma_mS_cm``, in any order; others are
+        ignored. An empty cell stands for unknown.
         Empty lines and those that begin with ``#`` are skipped.
     columns
         Names of the columns of temperature [K], D, its error and, if wanted, the upper bound,
@@ -71,10 +76,13 @@ def read_diffusion_csv(
         raise ConfigError(_missing_text(path, header, columns, missing))
     points = []
     for line, cells in rows:
-        values = {}
+        values: dict[str, Any] = {}
         for name, place in place_of.items():
             meaning, factor = meanings[name]
             where = f"{path}:{line}: {name}"
+            if meaning == _ELEMENTS:
+                values[meaning] = _elements(cells[place].split(), where) or None
+                continue
             number = read_number(cells[place], where, is_share=meaning in _SHARES)
             values[meaning] = None if number is None else factor * number
         points.append(_point(values, f"{path}:{line}"))
@@ -135,7 +143,8 @@ def read_diffusion_json(path: Path) -> dict[str, list[DiffusionPoint]]:
     Returns
     -------
     dict
-        Points by name of what diffuses, such as ``Li`` or ``lgps Li``.
+        Points by name of what diffuses, such as ``Li`` or ``lgps Li``, with the pressure where
+        there are several.
 
     Raises
     ------
@@ -157,14 +166,14 @@ def read_diffusion_json(path: Path) -> dict[str, list[DiffusionPoint]]:
 def group_results(
     results: Iterable[tuple[Mapping[str, Any], str]],
 ) -> dict[str, list[DiffusionPoint]]:
-    """Points by system and species, of results of ``diffusion``, each with its place.
+    """Points by system, species and pressure, of results of ``diffusion``, with their places.
 
     Raises
     ------
     ConfigError
         If a result has no temperature or D, or a number is out of range.
     """
-    groups: dict[str, list[DiffusionPoint]] = {}
+    groups: dict[str, dict[float | None, list[DiffusionPoint]]] = {}
     for result, place in results:
         missing = [name for name in _NEEDED if name not in result]
         if missing:
@@ -180,14 +189,30 @@ def group_results(
         parts = [str(word).rpartition("/")[2] for word in words if word]
         name = " ".join(dict.fromkeys(parts))
         values = {
-            meaning: _checked(
-                number, number, f"{place}: {meaning}", is_share=meaning in _SHARES
-            )
+            meaning: _elements(value, f"{place}: {meaning}")
+            if meaning == _ELEMENTS
+            else _checked(value, value, f"{place}: {meaning}", is_share=meaning in _SHARES)
             for meaning in {meaning for meaning, _ in _MEANINGS.values()}
-            if (number := result.get(meaning)) is not None
+            if (value := result.get(meaning)) is not None
         }
-        groups.setdefault(name, []).append(_point(values, place))
-    return groups
+        points = groups.setdefault(name, {}).setdefault(result.get("pressure_GPa"), [])
+        points.append(_point(values, place))
+    return {
+        name if len(by_pressure) == 1 else f"{name} {_pressure(pressure_GPa)}": points
+        for name, by_pressure in groups.items()
+        for pressure_GPa, points in by_pressure.items()
+    }
+
+
+def _pressure(pressure_GPa: float | None) -> str:
+    return "at unknown pressure" if pressure_GPa is None else f"at {pressure_GPa:g} GPa"
+
+
+def _elements(found: object, place: str) -> tuple[str, ...]:
+    if isinstance(found, list) and all(symbol in atomic_numbers for symbol in found):
+        return tuple(found)
+    msg = f"{place} is {found!r}, must be elements such as P S, or empty if unknown"
+    raise ConfigError(msg)
 
 
 def _checked(value: object, found: object, place: str, *, is_share: bool) -> float:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
-from ase.data import chemical_symbols
+from ase.data import atomic_numbers, chemical_symbols
 
 from dasksse.analyse.paths import MEMORY_BYTES, atoms_of, follow, ion_blocks
+from dasksse.analyse.turning_units import turn_reaches
 from dasksse.errors import AnalysisError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
     from dasksse.analyse.paths import IonPaths
+    from dasksse.analyse.transport import Usage
     from dasksse.records import Trajectory
 
 LEFT_PLACE_A = 1.0
@@ -24,6 +27,11 @@ LEFT_PLACE_A = 1.0
 PLATEAU_SLOPE = 0.25
 """Log-log slope of the MSD up to which it is a plateau; diffusion has 1."""
 DIFFUSIVE_SLOPE = 0.5
+MELTED_SHARE = 0.05
+"""An element has melted when more of its atoms went farther than turns can carry them. In a
+frame of a hot crystal some 0.5 % of atoms are just now beyond the length of their bonds."""
+ENOUGH_ATOMS = 64
+"""Atoms of each element that tell whether it has melted."""
 STILL_A2 = 1e-6
 """MSD of atoms that do not move but for rounding."""
 LEAST_FRAMES = 30
@@ -52,6 +60,9 @@ class ElementMotion:
         Share of atoms that shift by more than 1 Å.
     msd_slope
         Log-log slope of the MSD at long lags: 0 for atoms that stay, 1 for diffusion.
+    share_beyond
+        Share of atoms that shift by 1 Å more than a turn of their unit, such as PS4, can carry
+        them; looked for where :attr:`diffuses` only, else 0.
     """
 
     symbol: str
@@ -63,6 +74,7 @@ class ElementMotion:
     largest_shift_A: float
     share_left: float
     msd_slope: float
+    share_beyond: float = 0.0
 
     @property
     def b_factor_A2(self) -> float:
@@ -80,12 +92,19 @@ class ElementMotion:
         return self.share_left > 0.0 and self.msd_slope > DIFFUSIVE_SLOPE
 
     @property
+    def has_melted(self) -> bool:
+        """Atoms diffuse, and not within units that turn."""
+        return self.diffuses and self.share_beyond > MELTED_SHARE
+
+    @property
     def verdict(self) -> str:
         """What the atoms do, in words."""
         if self.is_bounded:
             return f"{self.symbol} vibrates by {self.amplitude_A:.2f} Å"
         left = f"{100.0 * self.share_left:.3g} % of its atoms left their places"
         what = "diffuses" if self.diffuses else "moves"
+        if self.diffuses and not self.has_melted:
+            what = "moves, no farther than its units turn"
         return f"{self.symbol} {what}: {left}, MSD grows as t^{self.msd_slope:.2f}"
 
 
@@ -110,6 +129,11 @@ class FrameworkMotion:
         return all(element.is_bounded for element in self.elements)
 
     @property
+    def melted(self) -> tuple[str, ...]:
+        """Elements that have melted; empty if the framework is whole."""
+        return tuple(element.symbol for element in self.elements if element.has_melted)
+
+    @property
     def verdict(self) -> str:
         """One sentence on the framework."""
         ranked = sorted(self.elements, key=lambda element: element.is_bounded)
@@ -127,6 +151,7 @@ def framework_motion(
     *,
     first_frames: Sequence[int] | None = None,
     memory_bytes: int = MEMORY_BYTES,
+    enough_atoms: int | None = None,
 ) -> FrameworkMotion:
     """Vibration, creep and diffusion of the framework.
 
@@ -140,6 +165,8 @@ def framework_motion(
         Frames of each run before this one are left out; planned equilibration if None.
     memory_bytes
         Memory for the work on one block of atoms.
+    enough_atoms
+        Look at about this many atoms of each element in each run only; at all if None.
 
     Raises
     ------
@@ -154,6 +181,9 @@ def framework_motion(
     still, as those would seem to move with the ones that melt. In a short run the mean place
     follows slow vibrations, and the amplitude comes out too small; where atoms leave their
     places it holds that too.
+
+    Atoms of a unit that turns, such as S of PS4, change places among themselves and never come
+    farther than the unit is wide. Units are atoms that are bonded in the first frame.
     """
     if not runs:
         msg = "no run to follow the framework in"
@@ -170,13 +200,57 @@ def framework_motion(
             _follow(run, mobile, standing, first)
             for run, first in zip(runs, starts, strict=True)
         ]
-        return tuple(_element(followed, symbol, memory_bytes) for symbol in framework)
+        reaches = cache(lambda: [_reaches(paths, mobile) for paths in followed])
+        return tuple(
+            _element(followed, symbol, reaches, memory_bytes, enough_atoms)
+            for symbol in framework
+        )
 
     found = elements(framework)
     steady = tuple(element.symbol for element in found if not element.diffuses)
     if 0 < len(steady) < len(framework):
         found = elements(steady)
     return FrameworkMotion(found, len(runs))
+
+
+def melted_elements(
+    usage: Usage, mobile: str, *, memory_bytes: int = MEMORY_BYTES
+) -> tuple[str, ...] | None:
+    """Elements of the framework that have melted, from some atoms of each.
+
+    Parameters
+    ----------
+    usage
+        Runs and frames, from :func:`dasksse.analyse.transport.choose_frames`.
+    mobile
+        Symbol of the mobile element.
+    memory_bytes
+        Memory for the work on one block of atoms.
+
+    Returns
+    -------
+    tuple of str, or None
+        Symbols; empty if the framework is whole. None where it is not known: there is none, or
+        a run has fewer than 30 frames.
+    """
+    if not can_be_followed(usage, mobile):
+        return None
+    return framework_motion(
+        usage.runs,
+        mobile,
+        first_frames=usage.first_frames,
+        memory_bytes=memory_bytes,
+        enough_atoms=ENOUGH_ATOMS,
+    ).melted
+
+
+def can_be_followed(usage: Usage, mobile: str) -> bool:
+    """Whether there is a framework, and every run has the 30 frames to follow it in."""
+    lengths = (
+        run.n_frames - first for run, first in zip(usage.runs, usage.first_frames, strict=True)
+    )
+    has_framework = bool(np.any(usage.runs[0].numbers != atomic_numbers[mobile]))
+    return has_framework and min(lengths) >= LEAST_FRAMES
 
 
 def _follow(
@@ -192,19 +266,41 @@ def _follow(
     return paths
 
 
-def _element(followed: Sequence[IonPaths], symbol: str, memory_bytes: int) -> ElementMotion:
+def _reaches(paths: IonPaths, mobile: str) -> NDArray[np.float64]:
+    """How far turns can carry each atom of a run [Å], shape ``(atom,)``; 0 if mobile."""
+    run, first = paths.run, slice(paths.first_frame, paths.first_frame + 1)
+    numbers = run.numbers
+    still = numbers != atomic_numbers[mobile]
+    reaches = np.zeros(len(numbers))
+    reaches[still] = turn_reaches(
+        numbers[still], run.positions(frames=first)[0, still], run.cells(first)[0]
+    )
+    return reaches
+
+
+def _element(
+    followed: Sequence[IonPaths],
+    symbol: str,
+    reaches: Callable[[], list[NDArray[np.float64]]],
+    memory_bytes: int,
+    enough_atoms: int | None,
+) -> ElementMotion:
     """Average over the atoms of an element in all runs."""
-    variances, shifts, slopes = [], [], []
+    variances, shifts, slopes, seen = [], [], [], []
     for paths in followed:
         atoms = atoms_of(paths.run, symbol)
+        blocks = ion_blocks(atoms, paths.n_frames, memory_bytes=memory_bytes)
+        if enough_atoms is not None:
+            blocks = blocks[:: max(len(atoms) // enough_atoms, 1)]
+        seen.append(np.concatenate(blocks))
         lags = paths.n_frames // _SHORT_LAG, paths.n_frames // _LONG_LAG
         msd = np.zeros(2)
-        for block in ion_blocks(atoms, paths.n_frames, memory_bytes=memory_bytes):
+        for block in blocks:
             columns = paths.columns(block, memory_bytes=memory_bytes)
             variances.append(columns.var(axis=-1).T)
             shifts.append(_shifts(columns))
             msd += [_summed_msd(columns, lag) for lag in lags]
-        moves = msd[0] > STILL_A2 * len(atoms)
+        moves = msd[0] > STILL_A2 * len(seen[-1])
         growth = np.log(msd[1] / msd[0]) if moves else 0.0
         slopes.append(growth / np.log(lags[1] / lags[0]))
     by_axis = np.concatenate(variances)
@@ -213,7 +309,7 @@ def _element(followed: Sequence[IonPaths], symbol: str, memory_bytes: int) -> El
     spread = float(by_atom.std(ddof=1) / np.sqrt(len(by_atom))) if len(by_atom) > 1 else np.nan
     shift = np.concatenate(shifts)
     x, y, z = np.sqrt(by_axis.mean(axis=0)).tolist()
-    return ElementMotion(
+    motion = ElementMotion(
         symbol=symbol,
         n_atoms=len(atoms_of(followed[0].run, symbol)),
         amplitude_A=amplitude,
@@ -224,6 +320,10 @@ def _element(followed: Sequence[IonPaths], symbol: str, memory_bytes: int) -> El
         share_left=float(np.mean(shift > LEFT_PLACE_A)),
         msd_slope=float(np.mean(slopes)),
     )
+    if not motion.diffuses:
+        return motion
+    carried = np.concatenate([r[atoms] for r, atoms in zip(reaches(), seen, strict=True)])
+    return replace(motion, share_beyond=float(np.mean(shift > LEFT_PLACE_A + carried)))
 
 
 def _shifts(columns: NDArray[np.float64]) -> NDArray[np.float64]:

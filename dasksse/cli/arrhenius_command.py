@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from argparse import ArgumentParser
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dasksse.cli.consoles import wide_console
 from dasksse.errors import ConfigError
 from dasksse.store.folders import write_atomically, write_json
+from dasksse.store.layout import STORE_NAME
 
 if TYPE_CHECKING:
-    import argparse
+    from argparse import Namespace
     from collections.abc import Sequence
 
     from dasksse.analyse.diffusion_points import DiffusionPoint
@@ -21,10 +23,14 @@ PLOTS = (".png", ".svg", ".pdf")
 TABLES = (".md", ".tex")
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument(
-        "paths", nargs="+", type=Path, metavar="PATH", help="CSV, JSON of diffusion, or run"
+        "paths",
+        nargs="+",
+        type=Path,
+        metavar="PATH",
+        help="CSV, JSON of diffusion, run or store",
     )
     parser.add_argument("--at-K", type=float, default=300.0, help="extrapolate to here")
     parser.add_argument("--form", default="line", help="line, two-segment or vtf")
@@ -62,7 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--table", type=Path, help="write a table to publish: *.tex or *.md")
 
 
-def command(arguments: argparse.Namespace) -> int:
+def command(arguments: Namespace) -> int:
     """Read, fit, print; write JSON, figure and table when asked.
 
     Raises
@@ -106,7 +112,7 @@ def command(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _check(arguments: argparse.Namespace) -> None:
+def _check(arguments: Namespace) -> None:
     """Refuse options out of range before anything is read."""
     from dasksse.analyse.temperature_laws import FORMS
 
@@ -129,7 +135,7 @@ def _check(arguments: argparse.Namespace) -> None:
         raise ConfigError(msg)
 
 
-def _read(arguments: argparse.Namespace) -> dict[str, list[DiffusionPoint]]:
+def _read(arguments: Namespace) -> dict[str, list[DiffusionPoint]]:
     """Points of every system in the given files and runs, marked where left out."""
     from dasksse.analyse.diffusion_points import leave_out
 
@@ -154,7 +160,7 @@ def _read(arguments: argparse.Namespace) -> dict[str, list[DiffusionPoint]]:
     }
 
 
-def _read_path(path: Path, arguments: argparse.Namespace) -> dict[str, list[DiffusionPoint]]:
+def _read_path(path: Path, arguments: Namespace) -> dict[str, list[DiffusionPoint]]:
     from dasksse.analyse.diffusion_tables import read_diffusion_csv, read_diffusion_json
 
     if not path.exists():
@@ -164,7 +170,10 @@ def _read_path(path: Path, arguments: argparse.Namespace) -> dict[str, list[Diff
         columns = [name.strip() for name in arguments.columns.split(",") if name.strip()]
         points = read_diffusion_csv(path, columns=columns, unit=arguments.unit)
         return {arguments.species or "": points}
-    groups = _read_run(path) if path.is_dir() else read_diffusion_json(path)
+    if path.suffix == ".zarr":
+        groups = _read_store(path, arguments.species)
+    else:
+        groups = _read_run(path) if path.is_dir() else read_diffusion_json(path)
     if arguments.species is None:
         return groups
     chosen = {name: p for name, p in groups.items() if arguments.species in name.split()}
@@ -182,7 +191,10 @@ def _read_run(path: Path) -> dict[str, list[DiffusionPoint]]:
 
     records = RunUnits(*open_run(path)).results("diffusion")
     if not records:
-        msg = f"{path}: no diffusion results yet: its production has not been analysed"
+        msg = (
+            f"{path}: no diffusion results yet: its production has not been analysed. For D "
+            f"from the frames that are there give its store, {path / STORE_NAME}"
+        )
         raise ConfigError(msg)
     return group_results(
         ({"group": record["group"], **point}, f"{path}: {record['group']}")
@@ -191,7 +203,19 @@ def _read_run(path: Path) -> dict[str, list[DiffusionPoint]]:
     )
 
 
-def _carriers(points: Sequence[DiffusionPoint], arguments: argparse.Namespace) -> float | None:
+def _read_store(path: Path, species: str | None) -> dict[str, list[DiffusionPoint]]:
+    """Points of each system of a store, computed as ``dasksse diffusion`` does."""
+    from dasksse.analyse.diffusion_tables import group_results
+    from dasksse.cli.diffusion_command import add_arguments, analyse_store
+
+    parser = ArgumentParser()
+    add_arguments(parser)
+    words = [str(path), "--no-framework"]
+    rows = analyse_store(parser.parse_args(words + (["--species", species] if species else [])))
+    return group_results((row.to_json(), f"{path}: {row.one.title}") for row in rows)
+
+
+def _carriers(points: Sequence[DiffusionPoint], arguments: Namespace) -> float | None:
     """Squared charge times density of the carriers [e²/Å³], as given or from the points."""
     from dasksse.analyse.diffusion_points import squared_charge_density_A3
 
@@ -203,7 +227,7 @@ def _carriers(points: Sequence[DiffusionPoint], arguments: argparse.Namespace) -
 def _write(
     fitted: Sequence[FittedPoints],
     experiment: Sequence[ExperimentPoint],
-    arguments: argparse.Namespace,
+    arguments: Namespace,
 ) -> None:
     """Files that were asked for."""
     from dasksse.report.arrhenius_table import latex_table, markdown_table

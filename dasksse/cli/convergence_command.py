@@ -21,7 +21,7 @@ from rich.progress import (
 
 from dasksse.cli.consoles import wide_console
 from dasksse.cli.convergence_view import print_convergence
-from dasksse.cli.diffusion_command import MEMORY_MB, PLOTS, carrier, known_of
+from dasksse.cli.diffusion_command import MEMORY_MB, PLOTS, carrier, known_of, starmap_at
 from dasksse.cli.stored_runs import check_folder, read_run_sets
 from dasksse.errors import AnalysisError, ConfigError
 from dasksse.store.folders import write_atomically, write_json
@@ -63,7 +63,7 @@ class Judged:
         whole, run = self.found.whole, self.one.runs[0]
         volume_A3 = float(np.abs(np.linalg.det(run.cells())).mean())
         return CellD(
-            f"{self.store.name}:{self.one.group}",
+            f"{self.store.name}:{self.one.group}{self.one.at_pressure}",
             len(run.numbers),
             volume_A3 ** (1.0 / 3.0),
             whole.D_m2_s,
@@ -85,6 +85,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("stores", nargs="+", type=Path, metavar="STORE", help="stores (*.zarr) or run folders")
     add("--system", metavar="NAME", help="only this system or group")
     add("--temperature-K", type=float, metavar="T", help="only this temperature")
+    add("--pressure-GPa", type=float, metavar="P", help="only this pressure")
     add("--species", help="mobile element; the run's own, or Li, Na ... when absent")
     add("--tolerance", type=float, default=0.1, help="relative error of D asked for (0.1)")
     add(
@@ -108,6 +109,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--threads", type=int, help="blocks of ions at a time; one per core when absent")
     add("--memory-MB", type=int, default=MEMORY_MB, help=f"for all threads ({MEMORY_MB})")
+    add("--scheduler", metavar="ADDRESS", help="work on the Dask cluster of this scheduler")
     add("--json", type=Path, help="write the numbers to this file")
     add("--runs", type=Path, help="write the runs that would settle it: *.yaml or *.json")
     add("--plot", type=Path, help="draw D against length (and size) into this file")
@@ -126,7 +128,10 @@ def command(arguments: argparse.Namespace) -> int:
         (store, one)
         for store in arguments.stores
         for one in read_run_sets(
-            store, system=arguments.system, temperature_K=arguments.temperature_K
+            store,
+            system=arguments.system,
+            temperature_K=arguments.temperature_K,
+            pressure_GPa=arguments.pressure_GPa,
         )
     ]
     try:
@@ -170,7 +175,6 @@ def _check(arguments: argparse.Namespace) -> None:
 def _judge(store: Path, one: RunSet, arguments: argparse.Namespace) -> Judged:
     """D against the length of the runs of one system at one temperature."""
     from dasksse.analyse.convergence import convergence_in_time
-    from dasksse.engine.reductions import thread_starmap
 
     n_threads = arguments.threads or len(os.sched_getaffinity(0))
     columns = (
@@ -181,7 +185,7 @@ def _judge(store: Path, one: RunSet, arguments: argparse.Namespace) -> Judged:
         TimeRemainingColumn(),
     )
     with (
-        thread_starmap(n_threads) as starmap,
+        starmap_at(arguments.scheduler, n_threads) as starmap,
         Progress(*columns, console=Console(stderr=True), transient=True) as progress,
     ):
         task = progress.add_task(one.title, total=None)
@@ -199,12 +203,16 @@ def _judge(store: Path, one: RunSet, arguments: argparse.Namespace) -> Judged:
 
 
 def _sizes(judged: Sequence[Judged], arguments: argparse.Namespace) -> list[ConvergenceInSize]:
-    """Comparison of sizes, for each substance and temperature with more than one."""
+    """Comparison of sizes, for each substance, temperature and pressure with several.
+
+    Imported runs seldom say their pressure: they go with those at none.
+    """
     from dasksse.analyse.size_convergence import convergence_in_size
 
     groups: dict[Any, list[CellD]] = defaultdict(list)
     for each in judged:
-        groups[each.substance, each.one.temperature_K].append(each.cell)
+        one = each.one
+        groups[each.substance, one.temperature_K, one.pressure_GPa or 0.0].append(each.cell)
     return [
         convergence_in_size(
             cells,
@@ -212,7 +220,7 @@ def _sizes(judged: Sequence[Judged], arguments: argparse.Namespace) -> list[Conv
             tolerance=arguments.tolerance,
             extrapolates=arguments.size_extrapolation,
         )
-        for (_, temperature_K), cells in groups.items()
+        for (_, temperature_K, _), cells in groups.items()
         if len({cell.n_atoms for cell in cells}) > 1
     ]
 
@@ -254,6 +262,7 @@ def _entries(each: Judged, factor: float) -> Iterable[dict[str, Any]]:
                 "system": each.one.system,
                 "group": each.one.group,
                 "temperature_K": each.one.temperature_K,
+                "pressure_GPa": each.one.pressure_GPa,
                 "replica": names.index(run.name),
                 "length_ps": round(run.present_ps, 6),
                 "wanted_ps": round(wanted_ps, 6),
@@ -275,6 +284,7 @@ def _write(
                 "store": str(each.store),
                 "group": each.one.group,
                 "system": each.one.system,
+                "pressure_GPa": each.one.pressure_GPa,
                 **each.found.to_json(),
             }
             for each in judged

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from dasksse.analyse.density import density_format, ion_density
-from dasksse.cli.stored_runs import check_folder, read_run_sets
+from dasksse.cli.stored_runs import check_folder, chosen_sets
 from dasksse.errors import AnalysisError, ConfigError
 
 if TYPE_CHECKING:
@@ -20,20 +20,18 @@ def command(arguments: argparse.Namespace) -> int:
     Raises
     ------
     ConfigError
-        When the store has no such runs or element, runs of more than one system or temperature
-        are left, or an option does not fit.
+        When the store has no such runs or element, runs of more than one system, temperature
+        or pressure are left, or an option does not fit.
     """
     try:
         density_format(arguments.out)
         check_folder(arguments.out, "--out")
-        sets = read_run_sets(
-            arguments.store, system=arguments.system, temperature_K=arguments.temperature_K
-        )
+        sets = chosen_sets(arguments)
         if len(sets) > 1:
             there = "; ".join(one.title for one in sets)
             msg = (
                 f"{arguments.store}: one file holds one density, found: {there}; choose with "
-                "--system and --temperature-K"
+                "--system, --temperature-K and --pressure-GPa"
             )
             raise ConfigError(msg)
         density = ion_density(

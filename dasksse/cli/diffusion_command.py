@@ -21,7 +21,7 @@ from rich.progress import (
 
 from dasksse.cli.consoles import wide_console
 from dasksse.cli.diffusion_view import print_results
-from dasksse.cli.stored_runs import check_folder, read_run_sets
+from dasksse.cli.stored_runs import add_choice, check_folder, chosen_sets
 from dasksse.errors import AnalysisError, ConfigError
 from dasksse.store.folders import write_json
 from dasksse.store.layout import open_store
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from dasksse.analyse.block_sums import Starmap
     from dasksse.analyse.paths import Reference
     from dasksse.analyse.transport import Usage
-    from dasksse.analyse.vibration import FrameworkMotion
     from dasksse.cli.diffusion_view import Row
     from dasksse.cli.stored_runs import RunSet
 
@@ -54,9 +53,7 @@ DIRECTIONS = {"x": (1.0, 0.0, 0.0), "y": (0.0, 1.0, 0.0), "z": (0.0, 0.0, 1.0)}
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     add = parser.add_argument
-    add("store", type=Path, help="store (*.zarr) or run folder")
-    add("--system", metavar="NAME", help="only this system or group")
-    add("--temperature-K", type=float, metavar="T", help="only this temperature")
+    add_choice(parser)
     add("--species", help="mobile element; the run's own, or Li, Na ... when absent")
     add("--charge", type=float, help="of a mobile ion, in e; its usual one when absent")
     add(
@@ -98,13 +95,7 @@ def command(arguments: argparse.Namespace) -> int:
     """
     _check(arguments)
     console = wide_console()
-    sets = read_run_sets(
-        arguments.store, system=arguments.system, temperature_K=arguments.temperature_K
-    )
-    try:
-        rows = [_row(one, arguments) for one in sets]
-    except AnalysisError as error:
-        raise ConfigError(str(error)) from error
+    rows = analyse_store(arguments)
     print_results(console, rows)
     if arguments.json is not None:
         values = [row.to_json() for row in rows]
@@ -117,6 +108,21 @@ def command(arguments: argparse.Namespace) -> int:
         figure = msd(production=production, mobile_species=rows[0].result.species)
         save_figure(figure, arguments.plot)
     return 0
+
+
+def analyse_store(arguments: argparse.Namespace) -> list[Row]:
+    """Diffusion of each system, temperature and pressure, with the options of this command.
+
+    Raises
+    ------
+    ConfigError
+        When the store has no such runs or elements, or an option does not fit them.
+    """
+    sets = chosen_sets(arguments)
+    try:
+        return [_row(one, arguments) for one in sets]
+    except AnalysisError as error:
+        raise ConfigError(str(error)) from error
 
 
 def _check(arguments: argparse.Namespace) -> None:
@@ -139,6 +145,7 @@ def _row(one: RunSet, arguments: argparse.Namespace) -> Row:
     """Analyse runs of one system at one temperature."""
     from dasksse.analyse.paths import axes_along
     from dasksse.analyse.transport import choose_frames, count_blocks, diffuse, framework_msd
+    from dasksse.analyse.vibration import can_be_followed, framework_motion, melted_elements
     from dasksse.cli.diffusion_view import Row
 
     known = known_of(arguments.store)
@@ -150,7 +157,7 @@ def _row(one: RunSet, arguments: argparse.Namespace) -> Row:
     drawn = elements if arguments.plot is not None else {species}
     n_blocks = count_blocks(usage, sorted(drawn), memory_bytes=memory_bytes)
     with (
-        _starmap(arguments.scheduler, n_threads) as starmap,
+        starmap_at(arguments.scheduler, n_threads) as starmap,
         _progress(one.title, n_blocks) as counted,
     ):
         result = diffuse(
@@ -168,24 +175,15 @@ def _row(one: RunSet, arguments: argparse.Namespace) -> Row:
             curves = framework_msd(
                 usage, species, memory_bytes=memory_bytes, starmap=counted(starmap)
             )
-    framework = _framework(usage, species, memory_bytes) if arguments.framework else None
-    return Row(one.group, one.system, usage, result, curves, framework)
-
-
-def _framework(usage: Usage, species: str, memory_bytes: int) -> FrameworkMotion | None:
-    """Whether the other elements stay at their places; None without any, or too few frames."""
-    from dasksse.analyse.transport import reference_of
-    from dasksse.analyse.vibration import LEAST_FRAMES, framework_motion
-
-    shortest = min(
-        run.n_frames - first for run, first in zip(usage.runs, usage.first_frames, strict=True)
-    )
-    has_framework = reference_of(usage.runs[0], species, "framework") != "none"
-    if not has_framework or shortest < LEAST_FRAMES:
-        return None
-    return framework_motion(
-        usage.runs, species, first_frames=usage.first_frames, memory_bytes=memory_bytes
-    )
+    framework = None
+    if arguments.framework and can_be_followed(usage, species):
+        framework = framework_motion(
+            usage.runs, species, first_frames=usage.first_frames, memory_bytes=memory_bytes
+        )
+        melted: tuple[str, ...] | None = framework.melted
+    else:
+        melted = melted_elements(usage, species, memory_bytes=memory_bytes)
+    return Row(one, usage, result, curves, framework, melted)
 
 
 def known_of(where: Path) -> dict[str, Any]:
@@ -243,7 +241,8 @@ def _axes(text: str | None, usage: Usage, axes_along: Callable[..., Any]) -> Any
     return axes_along(numbers)
 
 
-def _starmap(address: str | None, n_threads: int) -> AbstractContextManager[Starmap]:
+def starmap_at(address: str | None, n_threads: int) -> AbstractContextManager[Starmap]:
+    """What works on blocks of ions: threads, or the Dask cluster of a scheduler."""
     from dasksse.engine.reductions import dask_starmap, thread_starmap
 
     return thread_starmap(n_threads) if address is None else dask_starmap(address)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from dasksse.analyse.diffusion_result import DiffusionResult
     from dasksse.analyse.transport import Usage
     from dasksse.analyse.vibration import FrameworkMotion
+    from dasksse.cli.stored_runs import RunSet
     from dasksse.records import Json
 
 AXES = 100.0
@@ -33,8 +34,8 @@ class Row:
 
     Attributes
     ----------
-    group, system
-        Group in the store, and the system it holds.
+    one
+        System, temperature and pressure, and where in the store they are.
     usage
         Runs and frames that were used.
     result
@@ -43,14 +44,21 @@ class Row:
         MSD of the other elements [Å²], shape ``(lag,)``; empty when not asked for.
     framework
         Whether the other elements stay at their places; None when nobody looked.
+    melted
+        Elements of the framework that have melted; None if that is not known.
     """
 
-    group: str
-    system: str
+    one: RunSet
     usage: Usage
     result: DiffusionResult
     species_msd: Mapping[str, NDArray[np.float64]]
     framework: FrameworkMotion | None
+    melted: tuple[str, ...] | None
+
+    @property
+    def system(self) -> str:
+        """System, with its pressure where the store has several."""
+        return f"{self.one.system}{self.one.at_pressure}"
 
     @property
     def n_atoms(self) -> int:
@@ -61,19 +69,32 @@ class Row:
         """Keys of ``dasksse diffusion --json``."""
         return {
             **self.result.to_json(),
-            "group": self.group,
-            "system": self.system,
+            "group": self.one.group,
+            "system": self.one.system,
+            "pressure_GPa": self.one.pressure_GPa,
             "n_atoms": self.n_atoms,
             "volume_A3": self.usage.volume_A3,
             "length_ps": self.usage.length_ps,
             "is_npt": self.usage.runs[0].is_npt,
             "mean_temperature_K": self.usage.mean_of("temperature"),
             "framework_broken": self._broken(),
+            "framework_melted": None if self.melted is None else list(self.melted),
             "framework_bounded": self.framework and self.framework.is_bounded,
             "amplitude_A": self.framework
             and {element.symbol: element.amplitude_A for element in self.framework.elements},
-            "notes": list(self.usage.notes),
+            "notes": self.notes,
         }
+
+    @property
+    def notes(self) -> list[str]:
+        """What was left out, and what D must not be trusted without."""
+        if not self.melted:
+            return list(self.usage.notes)
+        text = (
+            f"the framework has melted ({', '.join(self.melted)}): this is no D of a solid, "
+            "leave it out of an Arrhenius fit"
+        )
+        return [*self.usage.notes, text]
 
     def to_production(self) -> ProductionRow:
         """What figures of reports draw."""
@@ -172,4 +193,4 @@ def _remarks(row: Row) -> list[str]:
         lines.append(f"{about}: {share:.1f} % of frames are outside the trust of the models")
     if row.framework is not None:
         lines.append(f"{about}: {row.framework.verdict}")
-    return lines + [f"{about}: {note}" for note in row.usage.notes]
+    return lines + [f"{about}: {note}" for note in row.notes]

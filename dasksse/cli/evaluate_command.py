@@ -26,14 +26,14 @@ _COLUMNS = {
 
 def command(arguments: argparse.Namespace) -> int:
     """Evaluate models and print a table; write JSON when asked."""
-    from dasksse.train import evaluate_report, model_type_map, read_labels
+    from dasksse.train import describe_model, evaluate_report, read_labels
 
     for path in [*arguments.models, arguments.data]:
         if not path.exists():
             msg = f"{path}: no such file or folder"
             raise ConfigError(msg)
     with tempfile.TemporaryDirectory(prefix="dasksse-evaluate-") as scratch:
-        known = model_type_map(arguments.models[0], workdir=Path(scratch))
+        known = describe_model(arguments.models[0], workdir=Path(scratch)).type_map
         # data without type_map.raw have the types of the models
         type_map = known if arguments.type_map is None else arguments.type_map.split(",")
         values = evaluate_report(

@@ -135,6 +135,8 @@ def _print(console: Console, reports: Sequence[RunReport], store: Path) -> None:
             console.print(f"{name}: in the store already, nothing done")
             continue
         console.print(f"{name}: {escape(report.unwrapping)}")
+        if report.scalars:
+            console.print(f"{name}: with {', '.join(report.scalars)} of each frame")
         if report.is_npt:
             console.print(f"{name}: the cell varies (NpT); take the headline D from NVT runs")
         for text in report.notes:

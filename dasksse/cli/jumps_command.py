@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
-from dasksse.cli.stored_runs import check_folder, read_run_sets
+from dasksse.cli.stored_runs import add_choice, check_folder, chosen_sets
 from dasksse.errors import AnalysisError, ConfigError
 from dasksse.store.folders import write_json
 
@@ -27,9 +27,7 @@ MERGE_A, WINDOW_PS, DISTANCE_A = 1.0, 1.0, 4.5
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
     add = parser.add_argument
-    add("store", type=Path, help="store (*.zarr) or run folder")
-    add("--system", metavar="NAME", help="only this system or group")
-    add("--temperature-K", type=float, metavar="T", help="only this temperature")
+    add_choice(parser)
     add("--species", default="Li", help="mobile element; Li when absent")
     add(
         "--sites",
@@ -82,9 +80,7 @@ def command(arguments: argparse.Namespace) -> int:
     if arguments.plot is not None and arguments.plot.suffix not in PLOTS:
         msg = f"--plot: found {arguments.plot.name!r}, allowed: names on {', '.join(PLOTS)}"
         raise ConfigError(msg)
-    sets = read_run_sets(
-        arguments.store, system=arguments.system, temperature_K=arguments.temperature_K
-    )
+    sets = chosen_sets(arguments)
     supercell = _supercell(arguments.supercell)
     try:
         results = [(one, _analyse(one, arguments, supercell)) for one in sets]
@@ -95,7 +91,12 @@ def command(arguments: argparse.Namespace) -> int:
         print_jumps(console, one, result)
     if arguments.json is not None:
         values = [
-            {"group": one.group, "system": one.system, **result.to_json()}
+            {
+                "group": one.group,
+                "system": one.system,
+                "pressure_GPa": one.pressure_GPa,
+                **result.to_json(),
+            }
             for one, result in results
         ]
         write_json(arguments.json, values[0] if len(values) == 1 else {"results": values})

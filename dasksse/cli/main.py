@@ -134,7 +134,9 @@ def _add_arrhenius(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_rdf(parser: argparse.ArgumentParser) -> None:
-    _add_stored_runs(parser)
+    from dasksse.cli.stored_runs import add_choice
+
+    add_choice(parser)
     parser.add_argument("--pairs", help="such as Li-Li,Li-S,total; all when absent")
     parser.add_argument(
         "--r-max-A", type=float, help="longest distance; 8 Å or what the cell allows"
@@ -148,7 +150,9 @@ def _add_rdf(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_density(parser: argparse.ArgumentParser) -> None:
-    _add_stored_runs(parser)
+    from dasksse.cli.stored_runs import add_choice
+
+    add_choice(parser)
     parser.add_argument("--species", default="Li", help="mobile element")
     parser.add_argument("--spacing-A", type=float, default=0.2, help="between points of grid")
     parser.add_argument(
@@ -168,12 +172,10 @@ def _add_jumps(parser: argparse.ArgumentParser) -> None:
     add_arguments(parser)
 
 
-def _add_stored_runs(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("store", type=Path, help="store (*.zarr) or run folder")
-    parser.add_argument("--system", metavar="NAME", help="only this system or group")
-    parser.add_argument(
-        "--temperature-K", type=float, metavar="T", help="only this temperature"
-    )
+def _add_van_hove(parser: argparse.ArgumentParser) -> None:
+    from dasksse.cli.van_hove_command import add_arguments
+
+    add_arguments(parser)
 
 
 def _add_drill(parser: argparse.ArgumentParser) -> None:
@@ -255,6 +257,7 @@ _COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     "convergence": ("whether runs are long and cells large enough", _add_convergence),
     "arrhenius": ("activation energy and extrapolated D from D(T)", _add_arrhenius),
     "rdf": ("g(r) and coordination numbers of pairs of elements", _add_rdf),
+    "van-hove": ("how far the mobile ions have come after some time", _add_van_hove),
     "density": ("density of the mobile ions on a grid, for VESTA", _add_density),
     "jumps": ("sites of the mobile ions, and how they jump between them", _add_jumps),
     "drill": ("kill what can die in a toy run; prove that nothing is lost", _add_drill),

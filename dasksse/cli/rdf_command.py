@@ -11,7 +11,7 @@ from rich.table import Table
 
 from dasksse.analyse.pair_stretches import frames_to_look_at
 from dasksse.analyse.rdf import radial_distributions
-from dasksse.cli.stored_runs import check_folder, read_run_sets
+from dasksse.cli.stored_runs import check_folder, chosen_sets
 from dasksse.errors import AnalysisError, ConfigError
 from dasksse.store.folders import write_json
 
@@ -52,9 +52,7 @@ def command(arguments: argparse.Namespace) -> int:
     if arguments.plot is not None and arguments.plot.suffix not in PLOTS:
         msg = f"--plot: found {arguments.plot.name!r}, allowed: names on {', '.join(PLOTS)}"
         raise ConfigError(msg)
-    sets = read_run_sets(
-        arguments.store, system=arguments.system, temperature_K=arguments.temperature_K
-    )
+    sets = chosen_sets(arguments)
     try:
         results = [(one, _distributions(one, arguments)) for one in sets]
     except AnalysisError as error:
@@ -123,6 +121,7 @@ def _json(one: RunSet, result: RadialDistributions) -> dict[str, Any]:
         "group": one.group,
         "system": one.system,
         "temperature_K": one.temperature_K,
+        "pressure_GPa": one.pressure_GPa,
         "n_runs": result.n_runs,
         "n_frames": result.n_frames,
         "every": result.every,

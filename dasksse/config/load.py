@@ -16,7 +16,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-FREE_SECTIONS = ("select", "stop", "probe", "production", "store", "engine", "on_end")
+FREE_SECTIONS = (
+    "select",
+    "stop",
+    "probe",
+    "production",
+    "studies",
+    "store",
+    "engine",
+    "on_end",
+)
 """Sections that may change in a run that has begun: they decide what is done next and make no
 finished work wrong."""
 

@@ -8,42 +8,55 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from ase.data import atomic_numbers
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
+from dasksse.config.base import (
+    Count,
+    Element,
+    Name,
+    Positive,
+    RegistrySection,
+    Section,
+    Seed,
+    Share,
+    Supercell,
+    Temperature,
+    check_element,
+)
+from dasksse.config.studies import StudiesSection
 
-class Section(BaseModel):
-    """Base of all sections: frozen, unknown keys forbidden, defaults validated."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
-
-
-def _check_element(symbol: str) -> str:
-    if symbol not in atomic_numbers or atomic_numbers[symbol] == 0:
-        msg = f"{symbol!r} is no chemical element"
-        raise ValueError(msg)
-    return symbol
-
-
-Element = Annotated[str, AfterValidator(_check_element)]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=64)]
-Share = Annotated[float, Field(ge=0.0, le=1.0)]
-Positive = Annotated[float, Field(gt=0.0)]
-Count = Annotated[int, Field(ge=1)]
-Temperature = Annotated[float, Field(gt=0.0, le=10000.0)]
-Supercell = tuple[Count, Count, Count]
-Seed = Annotated[int, Field(ge=0)]
-
-
-class RegistrySection(Section):
-    """A choice from a registry: its kind and the settings that kind takes."""
-
-    kind: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]*$", max_length=200)] = (
-        Field(description="Name in the registry; `dasksse schema` lists them.")
-    )
-    settings: dict[str, Any] = Field(
-        default_factory=dict, description="Settings of that kind, checked by the registry."
-    )
+__all__ = [
+    "CationOrderingSection",
+    "Count",
+    "Element",
+    "Ensemble",
+    "ExploreSection",
+    "ExtendSection",
+    "FailureBudgetSection",
+    "FiltersSection",
+    "LabelSection",
+    "Name",
+    "OrderingSection",
+    "PolyhedronSection",
+    "Positive",
+    "ProbeSection",
+    "ProductionSection",
+    "RegistrySection",
+    "RelaxSection",
+    "RunConfig",
+    "ScheduleSection",
+    "Section",
+    "SelectSection",
+    "Share",
+    "StartSection",
+    "StopSection",
+    "StoreSection",
+    "StudiesSection",
+    "SystemSection",
+    "TrainSection",
+    "TrustSection",
+    "ZblSection",
+]
 
 
 # --- structures ------------------------------------------------------------------------------
@@ -132,7 +145,8 @@ class StartSection(Section):
     n_frames: Annotated[int, Field(ge=0)] = Field(
         default=590,
         description="Structures in all (590 in Huang et al. 2021); 0 for none, where "
-        "`label_stores` has labels to begin with.",
+        "`label_stores` has labels to begin with, or `train.initial_models` are taken as they "
+        "are.",
     )
     label_stores: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
         default=(),
@@ -156,13 +170,6 @@ class StartSection(Section):
         default=1.0, description="Structures with closer atoms are drawn again."
     )
 
-    @model_validator(mode="after")
-    def _something_to_learn_from(self) -> Self:
-        if self.n_frames == 0 and not self.label_stores:
-            msg = "n_frames: 0 leaves nothing to learn from; give label_stores, or 1 or more"
-            raise ValueError(msg)
-        return self
-
 
 # --- labels ----------------------------------------------------------------------------------
 
@@ -171,7 +178,7 @@ def _check_pairs(limits: dict[str, float]) -> dict[str, float]:
     """Pairs of elements in one spelling, the two in alphabetical order."""
     checked: dict[str, float] = {}
     for pair, limit in limits.items():
-        symbols = sorted(_check_element(symbol) for symbol in pair.split("-"))
+        symbols = sorted(check_element(symbol) for symbol in pair.split("-"))
         name = "-".join(symbols)
         if len(symbols) != 2 or name in checked:  # noqa: PLR2004 - a pair
             msg = f"{pair!r} must be two elements such as Li-S, each pair listed once"
@@ -313,7 +320,16 @@ class TrainSection(Section):
     precision: Literal["float64", "float32"] = Field(
         default="float64", description="Precision of network parameters."
     )
-    steps: Count = Field(default=400_000, description="Steps of the first generation.")
+    initial_models: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
+        default=(),
+        description="Frozen models, relative to the config file, that the first generation "
+        "starts from, members taking them in turn; the type map must be that of the run. With "
+        "`steps: 0` they are taken as they are.",
+    )
+    steps: Annotated[int, Field(ge=0)] = Field(
+        default=400_000,
+        description="Steps of the first generation; 0 takes `initial_models` as they are.",
+    )
     steps_warm: Count = Field(
         default=400_000, description="Steps of each later, warm-started generation."
     )
@@ -346,6 +362,18 @@ class TrainSection(Section):
     deepmd: dict[str, Any] = Field(
         default_factory=dict, description="Merged over the whole generated DeePMD-kit input."
     )
+
+    @property
+    def takes_models_as_they_are(self) -> bool:
+        """Whether the first generation is not trained."""
+        return self.steps == 0
+
+    @model_validator(mode="after")
+    def _models_to_take(self) -> Self:
+        if self.steps == 0 and len(self.initial_models) < 2:  # noqa: PLR2004 - an ensemble
+            msg = "steps: 0 trains nothing; give 2 or more initial_models, or 1 step or more"
+            raise ValueError(msg)
+        return self
 
 
 # --- exploration -----------------------------------------------------------------------------
@@ -399,7 +427,9 @@ class PolyhedronSection(Section):
 class ExploreSection(Section):
     """MD with the ensemble: model 0 drives, all models are compared."""
 
-    schedule: tuple[ScheduleSection, ...] = Field(min_length=1, description="Lines in order.")
+    schedule: tuple[ScheduleSection, ...] = Field(
+        description="Lines in order; an empty list `[]` learns from what is there already."
+    )
     timestep_fs: Annotated[float, Field(gt=0.0, le=10.0)] = Field(
         default=2.0, description="Time step [fs], at most 10."
     )
@@ -654,6 +684,9 @@ class RunConfig(Section):
     production: ProductionSection | None = Field(
         default=None, description="Production MD; none when absent."
     )
+    studies: StudiesSection = Field(
+        default=StudiesSection(), description="Studies of `dasksse study`."
+    )
     store: StoreSection = Field(default=StoreSection(), description="Store of trajectories.")
     engine: RegistrySection = Field(
         default=RegistrySection(kind="local"), description="Where work runs."
@@ -693,6 +726,34 @@ class RunConfig(Section):
                 if name not in names:
                     msg = f"{where}: no system named {name!r}; there are {names}"
                     raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _something_to_learn_from(self) -> Self:
+        if self.start.n_frames or self.start.label_stores:
+            return self
+        if not self.train.takes_models_as_they_are:
+            msg = (
+                "start.n_frames: 0 leaves nothing to learn from; give start.label_stores, or 1 "
+                "or more, or take train.initial_models as they are with train.steps 0"
+            )
+            raise ValueError(msg)
+        if not self.explore.schedule and self.production and self.production.train_steps:
+            msg = (
+                "production.train_steps: there are no labels to train on; give "
+                "start.label_stores, or 0"
+            )
+            raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _levels_without_training(self) -> Self:
+        if self.train.takes_models_as_they_are and self.select.trust.mode == "auto":
+            msg = (
+                "select.trust.mode: `auto` needs the error of a training, and train.steps is "
+                "0; set the levels (`fixed`)"
+            )
+            raise ValueError(msg)
         return self
 
     @model_validator(mode="after")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dasksse.errors import TrajectoryError
+from dasksse.intake.scalars import scalar_columns, static_pressure_GPa
 from dasksse.intake.source import Hints, Piece, Source, frames_per_piece
 from dasksse.intake.species import element_numbers
 
@@ -81,15 +82,22 @@ def _pieces(
         yield Piece(
             np.array([atoms.positions for atoms in images]),
             cells if cells.any() else None,
-            temperatures_K=_temperatures(images),
+            scalars=scalar_columns([_scalars(atoms) for atoms in images]),
         )
         progress[0] = start + len(images)
         if len(images) < min(size, n_frames - start):
             return
 
 
-def _temperatures(images: list[Atoms]) -> NDArray[np.float64] | None:
-    """Instantaneous temperatures [K], where momenta are there."""
-    if not all(atoms.has("momenta") for atoms in images):
-        return None
-    return np.array([atoms.get_temperature() for atoms in images])
+def _scalars(atoms: Atoms) -> dict[str, float]:
+    """Temperature where momenta are there, energy and pressure where they were calculated."""
+    found: dict[str, float] = {}
+    if atoms.has("momenta"):
+        found["temperature"] = atoms.get_temperature()
+    results = {} if atoms.calc is None else atoms.calc.results
+    for name in ("free_energy", "energy"):  # the one that forces derive from comes first
+        if results.get(name) is not None:
+            found.setdefault("energy", float(results[name]))
+    if results.get("stress") is not None:
+        found["pressure"] = static_pressure_GPa(results["stress"])
+    return found

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dasksse.errors import TrajectoryError
+from dasksse.intake.scalars import STRESS_SIZES, scalar_columns, static_pressure_GPa
 from dasksse.intake.source import Hints, Piece, Source
 from dasksse.intake.species import element_numbers
 from dasksse.intake.text import TextFile, line_ends, read_table, same_words
@@ -28,7 +29,8 @@ _PAIR = re.compile(
 _TICKS_FS = {"time_fs": 1.0, "time_ps": 1000.0}
 _STEPS = ("step", "md_step", "timestep")
 _TARGETS = ("temperature_k", "target_temperature")
-_MEASURED = "temperature"
+_ENERGIES = ("free_energy", "energy")
+"""The energy that forces derive from comes first."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,10 @@ def open_extxyz(path: Path, hints: Hints) -> Source:
     groups = file.frame_groups(lambda text: _split(text, path))
     text, frames = next(groups, (b"", []))
     if not frames:
-        msg = f"{path}: holds no whole frame"
+        msg = (
+            f"{path}: holds no whole frame; extended XYZ has the number of atoms, a line with "
+            "Lattice and Properties, and a row for each atom"
+        )
         raise TrajectoryError(msg)
     said = frames[0].said
     layout = _layout(said.get("properties", PLAIN), path)
@@ -86,7 +91,13 @@ def open_extxyz(path: Path, hints: Hints) -> Source:
     if "f" in said.get("pbc", "").lower():
         source.notes.append("pbc says that it is not periodic; its cell is taken all the same")
     source.pieces = _pieces(
-        chain([(text, frames)], groups), layout, names, tick=tick, file=file, notes=source.notes
+        chain([(text, frames)], groups),
+        layout,
+        names,
+        tick=tick,
+        file=file,
+        notes=source.notes,
+        is_angstrom=hints.length_unit in {None, "angstrom"},
     )
     return source
 
@@ -99,6 +110,7 @@ def _pieces(
     tick: str,
     file: TextFile,
     notes: list[str],
+    is_angstrom: bool,
 ) -> Iterator[Piece]:
     n_before = 0
     xyz = range(layout.xyz, layout.xyz + 3)
@@ -121,7 +133,7 @@ def _pieces(
             positions.reshape(len(frames), len(names), 3),
             _numbers(frames, "lattice", 9),
             None if not tick else _numbers(frames, tick, 1),
-            temperatures_K=_numbers(frames, _MEASURED, 1),
+            scalars=scalar_columns([_scalars(frame, is_angstrom) for frame in frames]),
         )
         n_before += len(frames)
     if file.cut_off:
@@ -198,6 +210,33 @@ def _number(frame: _Frame, *keys: str) -> float | None:
     return float(found[0][0]) if found else None
 
 
+def _scalars(frame: _Frame, is_angstrom: bool) -> dict[str, float]:
+    """What a second line says of temperature [K], energy [eV] and pressure [GPa].
+
+    Stress [eV/Å³] has ASE's sign, the virial [eV] is ``-dE/d(strain)`` and goes before it; both
+    are left alone where lengths have another unit, and theirs is not known.
+    """
+    found = {
+        "temperature": _number(frame, "temperature"),
+        "energy": _number(frame, *_ENERGIES),
+        "pressure": _number(frame, "pressure_gpa"),
+    }
+    if found["pressure"] is None and is_angstrom:
+        found["pressure"] = _static_pressure(frame)
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _static_pressure(frame: _Frame) -> float | None:
+    cell, virial = _numbers([frame], "lattice", 9), _numbers([frame], "virial", 9)
+    if virial is not None and cell is not None:
+        return static_pressure_GPa(-virial / abs(np.linalg.det(cell[0])))
+    for size in STRESS_SIZES:
+        stress = _numbers([frame], "stress", size)
+        if stress is not None:
+            return static_pressure_GPa(stress)
+    return None
+
+
 def _numbers(frames: list[_Frame], key: str, count: int) -> NDArray[np.float64] | None:
     """Numbers that the second lines give; None when they lack it."""
     if key not in frames[0].said:
@@ -207,4 +246,6 @@ def _numbers(frames: list[_Frame], key: str, count: int) -> NDArray[np.float64] 
         values = np.array(rows, dtype=np.float64).reshape(len(frames), count)
     except ValueError:
         return None
-    return values.reshape(-1, 3, 3) if count == 9 else values[:, 0]  # noqa: PLR2004 - a cell
+    if count == 9:  # noqa: PLR2004 - a cell
+        return values.reshape(-1, 3, 3)
+    return values[:, 0] if count == 1 else values

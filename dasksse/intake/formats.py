@@ -97,9 +97,7 @@ def open_source(path: Path, hints: Hints) -> Source:
     TrajectoryError
         When it cannot be used.
     """
-    if not path.is_file():
-        msg = f"{path}: no such file"
-        raise ConfigError(msg)
+    require_file(path)
     head = _head(path)
     name = path.name.lower()
     for suffix in (".gz", ".bz2", ".xz"):
@@ -111,6 +109,22 @@ def open_source(path: Path, hints: Hints) -> Source:
         msg = f"{path}: the format is not known; known are: {known}"
         raise ConfigError(msg)
     return fits[0].open(path, hints)
+
+
+def require_file(path: Path) -> None:
+    """Refuse what is no file.
+
+    Raises
+    ------
+    ConfigError
+        When nothing is there, or a folder.
+    """
+    if path.is_dir():
+        msg = f"{path}: is a folder; needed are files, one or more for each run"
+        raise ConfigError(msg)
+    if not path.is_file():
+        msg = f"{path}: no such file"
+        raise ConfigError(msg)
 
 
 def _head(path: Path) -> bytes:

@@ -10,18 +10,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dasksse.errors import ConfigError, RunFolderError, StoreError
+from dasksse.intake.formats import require_file
 from dasksse.intake.run import RunReader
 from dasksse.intake.selection import ALL_FRAMES, Selection
 from dasksse.intake.source import NO_HINTS, Hints
 from dasksse.intake.species import formula_of
 from dasksse.records import MemoryTrajectory, content_key, file_digest
-from dasksse.store.layout import DEFAULT_PRECISION_A
+from dasksse.store.layout import DEFAULT_PRECISION_A, IMPORTED_SCALARS
 from dasksse.store.stored_trajectory import run_attributes
 from dasksse.store.trajectory_writer import TrajectoryWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
     from dasksse.records import Json
 
@@ -54,6 +57,8 @@ class RunReport:
         none.
     is_npt
         Whether the cell varies.
+    scalars
+        Numbers of each frame that were stored: ``temperature``, ``pressure``, ``energy``.
     state, unwrapping
         How positions were in the files, *unwrapped*, *wrapped*, *continuous* or *no crossing*,
         and what was done.
@@ -78,6 +83,7 @@ class RunReport:
     temperature_K: float | None = None
     mean_temperature_K: float | None = None
     is_npt: bool = False
+    scalars: tuple[str, ...] = ()
     state: str = ""
     unwrapping: str = ""
     longest_step_A: float = 0.0
@@ -129,7 +135,8 @@ def import_trajectories(
     Raises
     ------
     ConfigError
-        When a file does not exist or has no known format, or the store cannot take such runs.
+        When a file does not exist or has no known format, parts of one run are the same, or
+        the store cannot take such runs.
     TrajectoryError
         When a file cannot be used as it is. Of its run nothing is left in the store; runs
         before it are in the store.
@@ -140,15 +147,13 @@ def import_trajectories(
     """
     runs = [list(paths)] if join else [[path] for path in paths]
     for path in paths:
-        if not path.is_file():
-            msg = f"{path}: no such file"
-            raise ConfigError(msg)
+        require_file(path)
     reports = []
     for files in runs:
         started = time.monotonic()
         reader = RunReader(files, hints, selection)
         group = f"{GROUP}/{system or formula_of(reader.numbers)}"
-        key = content_key([file_digest(path) for path in files], hints, selection, precision_A)
+        key = content_key(_digests(files), hints, selection, precision_A)
         known = _known_runs(store, group)
         if key in known:
             names = tuple(path.name for path in files)
@@ -156,10 +161,10 @@ def import_trajectories(
             continue
         with ExitStack() as stack:
             writer = _enter(stack, reader, store, group, precision_A)
-            for positions, cells in reader.frames():
-                writer.add(positions, cells)
+            for positions, cells, scalars in reader.frames():
+                writer.add(positions, cells, _columns(scalars, writer, len(cells)))
                 on_progress(reader, files)
-            report = _report(reader, group, len(known), started)
+            report = _report(reader, writer, group, len(known), started)
             writer.annotate({"key": key, **_remembered(report)})
         reports.append(report)
     return reports
@@ -185,7 +190,7 @@ def read_trajectory(
         Unwrapped positions in the order of the file, of a LAMMPS dump in the order of ids.
     """
     reader = RunReader([path, *more], hints, selection)
-    positions, cells = zip(*reader.frames(), strict=True)
+    positions, cells, _ = zip(*reader.frames(), strict=True)
     all_cells = np.concatenate(cells)
     return MemoryTrajectory(
         reader.numbers,
@@ -215,20 +220,64 @@ def _enter(
     except RunFolderError:
         raise
     except StoreError as error:
-        msg = f"--store {store}: {error}; --system NAME names the group"
-        raise ConfigError(msg) from error
+        raise _refused(error) from error
+
+
+def _columns(
+    scalars: Mapping[str, NDArray[np.float64]], writer: TrajectoryWriter, n_frames: int
+) -> dict[str, NDArray[np.float64]]:
+    """Numbers of each frame that the group has, or as its first run will have."""
+    unknown = np.full(n_frames, np.nan)
+    names = IMPORTED_SCALARS if writer.scalar_names is None else writer.scalar_names
+    return {name: scalars.get(name, unknown) for name in names}
 
 
 def _known_runs(store: Path, group: str) -> list[str]:
     """Key of each run that is in a group of a store."""
-    return [str(run.get("key", "")) for run in run_attributes(store, group)]
+    try:
+        return [str(run.get("key", "")) for run in run_attributes(store, group)]
+    except StoreError as error:
+        raise _refused(error) from error
 
 
-def _report(reader: RunReader, group: str, run: int, started: float) -> RunReport:
+def _refused(error: StoreError) -> ConfigError:
+    advice = "; --system NAME names the group" if "group" in str(error) else ""
+    return ConfigError(f"--store: {error}{advice}")
+
+
+def _digests(files: Sequence[Path]) -> list[str]:
+    """What tells the parts of a run apart, which must differ."""
+    digests: dict[str, Path] = {}
+    for path in files:
+        digest = file_digest(path)
+        if digest in digests:
+            same = digests[digest]
+            msg = f"{path}: given twice, it is the same as {same}; --join takes each part once"
+            raise ConfigError(msg)
+        digests[digest] = path
+    return list(digests)
+
+
+def _report(
+    reader: RunReader, writer: TrajectoryWriter, group: str, run: int, started: float
+) -> RunReport:
     state, unwrapping = reader.unwrapping()
     sources = reader.sources
     many = len(sources) > 1
     notes = [f"{s.path.name}: {note}" if many else note for s in sources for note in s.notes]
+    if writer.left_behind:
+        notes.append("an import into this store was interrupted; this one began anew")
+    if len(set(reader.numbers.tolist())) == 1:
+        notes.append(
+            "all atoms are one element: there is no framework to which its motion could refer, "
+            "so that drift of all atoms counts as diffusion"
+        )
+    stored = [name for name in reader.scalar_names if name in (writer.scalar_names or ())]
+    if left_out := [name for name in reader.scalar_names if name not in stored]:
+        notes.append(
+            f"{', '.join(left_out)} of each frame left out: the runs of {group} were imported "
+            "without by an earlier version; --system NAME begins a group that has them"
+        )
     return RunReport(
         files=tuple(source.path.name for source in sources),
         group=group,
@@ -242,6 +291,7 @@ def _report(reader: RunReader, group: str, run: int, started: float) -> RunRepor
         temperature_K=reader.temperature_K,
         mean_temperature_K=reader.mean_temperature_K,
         is_npt=reader.is_npt,
+        scalars=tuple(stored),
         state=state,
         unwrapping=unwrapping,
         longest_step_A=reader.longest_step.length_A,

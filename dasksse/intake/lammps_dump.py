@@ -78,7 +78,10 @@ def open_lammps_dump(path: Path, hints: Hints) -> Source:
     groups = file.frame_groups(lambda text: _split(text, path, incomplete))
     text, frames = next(groups, (b"", []))
     if not frames:
-        msg = f"{path}: holds no whole frame"
+        msg = (
+            f"{path}: holds no whole frame; a LAMMPS dump has ITEM: TIMESTEP, NUMBER OF ATOMS, "
+            "BOX BOUNDS and ATOMS with a row for each atom"
+        )
         raise TrajectoryError(msg)
     first = frames[0]
     layout = _layout(first.columns, path)

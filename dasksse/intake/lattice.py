@@ -10,6 +10,8 @@ from ase.geometry import cellpar_to_cell, minkowski_reduce
 from dasksse.errors import ConfigError, TrajectoryError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from numpy.typing import ArrayLike, NDArray
 
     Array = NDArray[np.float64]
@@ -97,7 +99,9 @@ def in_one_basis(cells: Array, before: Array | None, where: str) -> Array:
     return same
 
 
-def require_cells(cells: Array | None, given: Array | None, n_frames: int, where: str) -> Array:
+def require_cells(
+    cells: Array | None, given: Array | None, n_frames: int, *, path: Path, first_frame: int
+) -> Array:
     """Cells of all frames, those of the file or the given one.
 
     Raises
@@ -108,16 +112,18 @@ def require_cells(cells: Array | None, given: Array | None, n_frames: int, where
     if cells is None:
         if given is None:
             msg = (
-                f"{where}: no cell; give it, in the unit of length of the file, as --cell "
+                f"{path}: no cell; give it, in the unit of length of the file, as --cell "
                 "a,b,c[,alpha,beta,gamma] or as nine components"
             )
             raise TrajectoryError(msg)
         return np.broadcast_to(given, (n_frames, 3, 3))
-    volumes = np.abs(np.linalg.det(cells)) if np.isfinite(cells).all() else np.zeros(1)
+    is_finite = np.isfinite(cells).all(axis=(1, 2), keepdims=True)
+    volumes = np.abs(np.linalg.det(np.where(is_finite, cells, 0.0)))
     if not volumes.min() > 0.0:
+        bad = int(np.argmin(volumes))
         msg = (
-            f"{where}: the cell has no volume or is not finite; cells must be periodic in all "
-            "three directions"
+            f"{path}: frame {first_frame + bad}: the cell {cells[bad].tolist()} has no volume "
+            "or is not finite; cells must be periodic in all three directions"
         )
         raise TrajectoryError(msg)
     return np.asarray(cells, dtype=np.float64)

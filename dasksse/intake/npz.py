@@ -12,6 +12,7 @@ from numpy.lib import format as npy
 from dasksse.errors import TrajectoryError
 from dasksse.intake.source import Hints, Piece, Source, frames_per_piece
 from dasksse.intake.species import element_numbers
+from dasksse.store.layout import IMPORTED_SCALARS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,14 +24,17 @@ TITLE = "numpy arrays"
 NEEDED = (
     "positions (frame, atom, xyz) [Å], cell (xyz, xyz) or (frame, xyz, xyz) [Å], species (atom)"
 )
-OPTIONAL = "dt_fs, wrapped (bool), temperature_K"
+OPTIONAL = (
+    "dt_fs, wrapped (bool), temperature_K; temperature [K], pressure [GPa], energy [eV] (frame)"
+)
 
 
 def open_npz(path: Path, hints: Hints) -> Source:
     """Open a file with ``positions``, ``cell``, ``species`` and what else is known.
 
     ``species`` are symbols or atomic numbers; ``dt_fs``, ``wrapped`` and ``temperature_K`` are
-    numbers of the whole run.
+    numbers of the whole run; ``temperature`` [K], ``pressure`` [GPa] and ``energy`` [eV] are
+    numbers of each frame.
 
     Raises
     ------
@@ -56,7 +60,7 @@ def open_npz(path: Path, hints: Hints) -> Source:
         path,
         TITLE,
         numbers,
-        _pieces(path, stream, dtype, (n_frames, n_atoms), small.get("cell")),
+        _pieces(path, stream, dtype, (n_frames, n_atoms), small),
         lambda: archive.fp.tell() if archive.fp else path.stat().st_size,
         unwrapped_by="wrapped = False" if not small.get("wrapped", True) else "",
         is_wrapped=bool(small.get("wrapped", False)),
@@ -89,10 +93,15 @@ def _check_shapes(
     allowed: dict[str, list[tuple[int, ...]]] = {
         "species": [(n_atoms,)],
         "cell": [(3, 3), (n_frames, 3, 3)],
+        **{name: [(n_frames,)] for name in IMPORTED_SCALARS},
     }
     for name, shapes in allowed.items():
         if name in small and small[name].shape not in shapes:
             msg = f"{path}: {name} has shape {small[name].shape}, needed is {shapes[-1]}"
+            raise TrajectoryError(msg)
+    for name in ("cell", *IMPORTED_SCALARS):
+        if name in small and small[name].dtype.kind not in "fiu":
+            msg = f"{path}: {name} is an array of {small[name].dtype}, needed are real numbers"
             raise TrajectoryError(msg)
     return n_frames, n_atoms
 
@@ -106,9 +115,13 @@ def _pieces(
     stream: IO[bytes],
     dtype: np.dtype[Any],
     shape: tuple[int, int],
-    cell: NDArray[Any] | None,
+    small: dict[str, NDArray[Any]],
 ) -> Iterator[Piece]:
     n_frames, n_atoms = shape
+    cell = small.get("cell")
+    scalars = {
+        name: small[name].astype(np.float64) for name in IMPORTED_SCALARS if name in small
+    }
     size = frames_per_piece(n_atoms)
     frame_bytes = n_atoms * 3 * dtype.itemsize
     for start in range(0, n_frames, size):
@@ -123,4 +136,8 @@ def _pieces(
         if cell is not None:
             own = cell if cell.ndim == 2 else cell[start : start + count]  # noqa: PLR2004 - one for all
             cells = np.broadcast_to(np.asarray(own, dtype=np.float64), (count, 3, 3))
-        yield Piece(positions.astype(np.float64), cells)
+        yield Piece(
+            positions.astype(np.float64),
+            cells,
+            scalars={name: column[start : start + count] for name, column in scalars.items()},
+        )

@@ -18,7 +18,7 @@ from dasksse.intake.unwrap import Unwrapper
 from dasksse.units import FS_PER_PS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -55,6 +55,8 @@ class RunReader:
         Time between the wanted frames [ps].
     temperature_K
         Temperature [K]; None where neither user nor file says it.
+    scalar_names
+        Numbers of each frame that the files gave so far.
     n_read, n_frames
         Frames read and not left out, and of these given out.
     is_npt
@@ -89,7 +91,8 @@ class RunReader:
         self._unwrapper = Unwrapper(self.numbers)
         self._last_cell: Array | None = None
         self._cell_low, self._cell_high = np.full((3, 3), np.inf), np.full((3, 3), -np.inf)
-        self._temperature_sum = 0.0
+        self.scalar_names: list[str] = []
+        self._temperature_sum, self._n_temperatures = 0.0, 0
         self._trusted_by: dict[str, None] = {}
         self.n_read = self.n_frames = 0
         self.sources: list[Source] = []
@@ -108,15 +111,18 @@ class RunReader:
     @property
     def mean_temperature_K(self) -> float | None:
         """Mean of the temperatures measured in the frames [K], where the files give them."""
-        return self._temperature_sum / self.n_read if self._temperature_sum else None
+        count = self._n_temperatures
+        return self._temperature_sum / count if count else None
 
     def bytes_read(self) -> int:
         """How much of the files has been read [bytes]."""
         done = sum(source.path.stat().st_size for source in self.sources[:-1])
         return done + (self.sources[-1].bytes_read() if self.sources else 0)
 
-    def frames(self) -> Iterator[tuple[Array, Array]]:
-        """Unwrapped positions ``(frame, atom, xyz)`` and cells ``(frame, lattice, xyz)`` [Å].
+    def frames(self) -> Iterator[tuple[Array, Array, Mapping[str, Array]]]:
+        """Unwrapped positions and cells [Å] of frames, with their scalars by name.
+
+        Shapes are ``(frame, atom, xyz)``, ``(frame, lattice, xyz)`` and ``(frame,)``.
 
         Raises
         ------
@@ -124,7 +130,7 @@ class RunReader:
             When a frame cannot be used, or the run cannot be unwrapped with certainty.
         """
         for part in self._parts:
-            positions, cells = self._ready(part)
+            positions, cells, scalars = self._ready(part)
             if not len(positions):
                 continue
             if self.n_read == 0:
@@ -132,7 +138,12 @@ class RunReader:
             chosen = slice(-self.n_read % self._every, None, self._every)
             self.n_read += len(positions)
             self.n_frames += len(positions[chosen])
-            yield positions[chosen], cells[chosen]
+            self._take_note_of(scalars)
+            yield (
+                positions[chosen],
+                cells[chosen],
+                {name: column[chosen] for name, column in scalars.items()},
+            )
         if self.n_frames < 2:  # noqa: PLR2004 - nothing moves
             msg = f"{self.sources[0].path}: found {self.n_frames} frame, needed are 2 or more"
             raise TrajectoryError(msg)
@@ -154,14 +165,21 @@ class RunReader:
         """Temperature said by user or file, or measured as one and the same."""
         if self._hints.temperature_K is not None:
             return self._hints.temperature_K
-        measured = first.piece.temperatures_K
+        measured = first.piece.scalars.get("temperature")
         if first.source.temperature_K is None and measured is not None:
             is_constant = len(measured) > 1 and np.ptp(measured) < CONSTANT_TEMPERATURE_K
             return float(measured[0]) if is_constant else None
         return first.source.temperature_K
 
-    def _ready(self, part: Part) -> tuple[Array, Array]:
-        """Frames of a part that are no repeats, unwrapped, and their cells."""
+    def _take_note_of(self, scalars: Mapping[str, Array]) -> None:
+        self.scalar_names += [name for name in scalars if name not in self.scalar_names]
+        measured = scalars.get("temperature", np.empty(0))
+        known = measured[np.isfinite(measured)]
+        self._temperature_sum += float(known.sum())
+        self._n_temperatures += len(known)
+
+    def _ready(self, part: Part) -> tuple[Array, Array, Mapping[str, Array]]:
+        """Frames of a part that are no repeats, unwrapped, their cells and their numbers."""
         source, piece = part.source, part.piece
         is_seam = part.begins and bool(self.sources)
         if part.begins:
@@ -169,14 +187,15 @@ class RunReader:
         has_ticks = not part.begins or self._clock.begin_file(source, piece)
         piece = self._clock.without_repeats(source, piece, part.first_frame)
         if not len(piece):
-            return piece.positions, np.empty((0, 3, 3))
+            return piece.positions, np.empty((0, 3, 3)), {}
         first_frame = part.first_frame + len(part.piece) - len(piece)
         positions, cells = self._in_angstrom(source, piece, first_frame)
         if is_seam and not has_ticks and self._unwrapper.is_repeat(positions[0], cells[0]):
             source.notes.append("its first frame is the last one of the file before, left out")
-            positions, cells = positions[1:], cells[1:]
+            positions, cells, piece = positions[1:], cells[1:], piece.take(slice(1, None))
             first_frame += 1
-        return self._unwrapped(source, positions, cells, first_frame, is_seam=is_seam), cells
+        unwrapped = self._unwrapped(source, positions, cells, first_frame, is_seam=is_seam)
+        return unwrapped, cells, piece.scalars
 
     def _begin(self, source: Source) -> None:
         if not np.array_equal(source.numbers, self.numbers):
@@ -191,8 +210,13 @@ class RunReader:
         self, source: Source, piece: Piece, first_frame: int
     ) -> tuple[Array, Array]:
         """Positions with the image counts of the file, and cells, both finite [Å]."""
-        where = f"{source.path}: frame {first_frame} and later"
-        cells = require_cells(piece.cells, self._hints.cell, len(piece), where)
+        cells = require_cells(
+            piece.cells,
+            self._hints.cell,
+            len(piece),
+            path=source.path,
+            first_frame=first_frame,
+        )
         positions = piece.positions
         if piece.images is not None and self._hints.is_unwrapped is not False:
             positions = positions + piece.images @ cells
@@ -206,12 +230,11 @@ class RunReader:
             )
             raise TrajectoryError(msg)
         factor = LENGTH_UNITS_A[self._hints.length_unit or source.length_unit]
+        where = f"{source.path}: frame {first_frame} and later"
         cells = in_one_basis(cells * factor, self._last_cell, where)
         self._last_cell = cells[-1]
         self._cell_low = np.minimum(self._cell_low, cells.min(axis=0))
         self._cell_high = np.maximum(self._cell_high, cells.max(axis=0))
-        if piece.temperatures_K is not None:
-            self._temperature_sum += float(piece.temperatures_K.sum())
         return positions * factor if factor != 1.0 else positions, cells
 
     def _unwrapped(

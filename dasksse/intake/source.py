@@ -95,15 +95,17 @@ class Piece:
     images
         Cells that each atom has crossed, shape ``(frame, atom, lattice)``, where the file
         counts them.
-    temperatures_K
-        Temperature measured in each frame [K], shape ``(frame,)``, where the file gives it.
+    scalars
+        Numbers of each frame by name, those of :data:`~dasksse.store.layout.IMPORTED_SCALARS`
+        that the file has, each of shape ``(frame,)``: ``temperature`` [K] as measured,
+        ``pressure`` [GPa] without the kinetic part, potential ``energy`` [eV].
     """
 
     positions: Array
     cells: Array | None
     ticks: NDArray[np.float64] | None = None
     images: NDArray[np.int64] | None = None
-    temperatures_K: NDArray[np.float64] | None = None
+    scalars: Mapping[str, Array] = field(default_factory=dict)
 
     def __len__(self) -> int:
         """Frames."""
@@ -117,7 +119,7 @@ class Piece:
             cells=None if self.cells is None else self.cells[frames],
             ticks=None if self.ticks is None else self.ticks[frames],
             images=None if self.images is None else self.images[frames],
-            temperatures_K=None if self.temperatures_K is None else self.temperatures_K[frames],
+            scalars={name: column[frames] for name, column in self.scalars.items()},
         )
 
 

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dasksse.errors import TrajectoryError
+from dasksse.intake.scalars import scalar_columns
 from dasksse.intake.source import Hints, Piece, Source, frames_per_piece
 from dasksse.intake.species import element_numbers
 from dasksse.intake.text import TextFile
+from dasksse.units import BOLTZMANN_EV_K, EV_A3_PER_GPA
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,14 +22,19 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Array = NDArray[np.float64]
+    _Step = tuple[Array, Array, dict[str, float]]
 
 TITLE = "VASP vasprun.xml"
 _MD = "0"
 """IBRION of molecular dynamics."""
+GPA_PER_KBAR = 0.1
 
 
 def open_vasprun(path: Path, hints: Hints) -> Source:
     """Open a file; POTIM is the time between frames, TEBEG the temperature.
+
+    The energy of each frame is ``e_fr_energy``, under PSTRESS without its ``P V``. The kinetic
+    energy gives the temperature, of three degrees of freedom less than coordinates.
 
     Raises
     ------
@@ -63,10 +70,9 @@ def open_vasprun(path: Path, hints: Hints) -> Source:
     )
 
 
-def _steps(
-    file: TextFile, parts: dict[str, ET.Element], notes: list[str]
-) -> Iterator[tuple[Array, Array]]:
-    """Fractions and cell of every finished ionic step."""
+def _steps(file: TextFile, parts: dict[str, ET.Element], notes: list[str]) -> Iterator[_Step]:
+    """Fractions, cell and scalars of every finished ionic step."""
+    tags: dict[str, str] = {}
     n_steps = 0
     try:
         for _, element in ET.iterparse(file):  # noqa: S314 - no entities are resolved
@@ -75,10 +81,12 @@ def _steps(
             elif element.tag == "calculation":
                 cell = _rows(element, "structure/crystal/varray[@name='basis']")
                 fractions = _rows(element, "structure/varray[@name='positions']")
-                element.clear()
                 if cell is not None and fractions is not None:
                     n_steps += 1
-                    yield fractions, cell
+                    tags = tags or _tags(parts)
+                    pstress_kB = float(tags.get("PSTRESS", "0"))
+                    yield fractions, cell, _scalars(element, cell, len(fractions), pstress_kB)
+                element.clear()
     except ET.ParseError as error:
         notes.append(f"cut off after {n_steps} finished steps ({file.cut_off or error})")
     except ValueError as error:
@@ -86,9 +94,9 @@ def _steps(
         raise TrajectoryError(msg) from error
 
 
-def _pieces(steps: Iterator[tuple[Array, Array]], n_atoms: int) -> Iterator[Piece]:
+def _pieces(steps: Iterator[_Step], n_atoms: int) -> Iterator[Piece]:
     size = frames_per_piece(n_atoms)
-    waiting: list[tuple[Array, Array]] = []
+    waiting: list[_Step] = []
     for step in steps:
         waiting.append(step)
         if len(waiting) == size:
@@ -98,9 +106,29 @@ def _pieces(steps: Iterator[tuple[Array, Array]], n_atoms: int) -> Iterator[Piec
         yield _piece(waiting)
 
 
-def _piece(steps: list[tuple[Array, Array]]) -> Piece:
-    fractions, cells = (np.array(column) for column in zip(*steps, strict=True))
-    return Piece(fractions @ cells, cells)
+def _piece(steps: list[_Step]) -> Piece:
+    fractions, cells = (np.array([step[index] for step in steps]) for index in (0, 1))
+    scalars = scalar_columns([found for _, _, found in steps])
+    return Piece(fractions @ cells, cells, scalars=scalars)
+
+
+def _scalars(
+    step: ET.Element, cell: Array, n_atoms: int, pstress_kB: float
+) -> dict[str, float]:
+    """Temperature, pressure and energy; NaN where VASP wrote none, or stars."""
+    enthalpy, kinetic = (
+        _number(step.findtext(f"energy/i[@name='{name}']", "nan"))
+        for name in ("e_fr_energy", "kinetic")
+    )
+    volume_eV_GPa = abs(float(np.linalg.det(cell))) * EV_A3_PER_GPA
+    stress_kB = _rows(step, "varray[@name='stress']")
+    found = {
+        "temperature": 2.0 * kinetic / (3 * max(n_atoms - 1, 1) * BOLTZMANN_EV_K),
+        "energy": enthalpy - pstress_kB * GPA_PER_KBAR * volume_eV_GPa,
+    }
+    if stress_kB is not None and stress_kB.any():  # ISIF = 0: not computed, zeros are written
+        found["pressure"] = float(np.trace(stress_kB)) / 3.0 * GPA_PER_KBAR  # VASP's sign
+    return found
 
 
 def _tags(parts: dict[str, ET.Element]) -> dict[str, str]:
@@ -116,4 +144,9 @@ def _rows(step: ET.Element, where: str) -> Array | None:
     table = step.find(where)
     if table is None:
         return None
-    return np.array([(row.text or "").split() for row in table], dtype=np.float64)
+    return np.array([[_number(word) for word in (row.text or "").split()] for row in table])
+
+
+def _number(word: str) -> float:
+    """A number; NaN for the stars that Fortran writes where one has no room."""
+    return float("nan") if "*" in word else float(word)

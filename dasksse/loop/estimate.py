@@ -190,6 +190,8 @@ def _add_training(
         steps = config.train.steps_warm
     if is_last and config.production is not None and config.production.train_steps:
         steps = config.production.train_steps
+    if not steps:
+        return
     members = config.train.ensemble_size
     seconds = _TRAIN_S * _net_factor(config) * n_atoms / _REFERENCE_ATOMS
     core_s = members * (steps * seconds + _ENGINE_START_S)

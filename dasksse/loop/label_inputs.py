@@ -99,7 +99,8 @@ def _require_one_origin(loaded: LoadedConfig, origins: Counter[Origin]) -> None:
         for (source, functional, is_surrogate), count in origins.items()
     ]
     clash = len({origin[:2] for origin in origins}) > 1
-    for origin in origins:
+    computes = bool(loaded.config.start.n_frames or loaded.config.explore.schedule)
+    for origin in origins if computes else ():
         other = _other_than_calculator(loaded.config.label.calculator, origin)
         if other:
             clash = True

@@ -208,8 +208,16 @@ def _md_spec(
     }
 
 
-def _frames_of(plan: MdPlan, runs: Mapping[int, int]) -> dict[str, Json]:
-    """Which frames to read: group, the units that wrote them, frames of each run."""
+def frames_of(plan: MdPlan, runs: Mapping[int, int]) -> dict[str, Json]:
+    """Which frames to read: group, the units that wrote them, frames of each run.
+
+    Parameters
+    ----------
+    plan
+        The MD.
+    runs
+        Frames of each run, see :func:`dasksse.loop.schemes.exploration.valid_runs`.
+    """
     return {
         "group": plan.group.path,
         "units": [unit.key for unit in plan.units],
@@ -230,7 +238,7 @@ def select_unit(
 ) -> Unit:
     """Verdict on every frame of a system, and which get a label."""
     payload = {
-        **_frames_of(plan, runs),
+        **frames_of(plan, runs),
         "section": config.select.model_dump(mode="json", exclude={"trust"}),
         "levels": list(levels),
         "excluded": list(excluded),
@@ -254,7 +262,7 @@ def probe_unit(
 ) -> Unit:
     """Draw the probe frames of one system from its MD."""
     payload = {
-        **_frames_of(plan, runs),
+        **frames_of(plan, runs),
         "section": config.select.model_dump(mode="json", include=_SOUND),
         "n_frames": n_frames,
         "high_eV_A": high_eV_A,
@@ -280,7 +288,7 @@ def diffusion_unit(
         Parts of each run that was continued.
     """
     payload = {
-        **_frames_of(plan, runs),
+        **frames_of(plan, runs),
         "mobile_species": config.mobile_species,
         "charge": config.mobile_charge,
         "high_eV_A": levels[1],

@@ -18,6 +18,12 @@ from dasksse.config.load import (
 )
 from dasksse.config.schema import RunConfig
 from dasksse.errors import RunFolderError
+from dasksse.loop.initial_models import (
+    MODELS_FOLDER,
+    changed_initial_models,
+    keep_initial_models,
+    model_digests_in,
+)
 from dasksse.loop.label_inputs import (
     IMPORTED_FOLDER,
     changed_label_stores,
@@ -64,7 +70,7 @@ def digests_in(folder: RunFolder, config: RunConfig) -> dict[str, str]:
         system.name: _digest_in(folder, system) or content_key(system.structure)
         for system in config.systems
     }
-    return structures | label_digests_in(folder)
+    return structures | label_digests_in(folder) | model_digests_in(folder)
 
 
 def open_run_folder(loaded: LoadedConfig, root: Path) -> tuple[RunFolder, list[str]]:
@@ -110,7 +116,15 @@ def keep_config(loaded: LoadedConfig, folder: RunFolder) -> None:
 def _is_new(root: Path) -> bool:
     """True for a folder with nothing in it but what a run that was killed at once has left."""
     names = {path.name for path in root.iterdir() if not path.name.endswith(".tmp")}
-    ours = {"config.yaml", "structures", "work", "decisions", "inputs", IMPORTED_FOLDER}
+    ours = {
+        "config.yaml",
+        "structures",
+        "work",
+        "decisions",
+        "inputs",
+        IMPORTED_FOLDER,
+        MODELS_FOLDER,
+    }
     is_ours = names <= ours
     return is_ours and not any(root.glob("work/*"))
 
@@ -130,6 +144,7 @@ def _changes(loaded: LoadedConfig, folder: RunFolder) -> list[str]:
         if digests[name] not in {"", digest}:
             differences.append(f"systems.{name}.structure: the file has another content")
     differences += changed_label_stores(loaded, folder)
+    differences += changed_initial_models(loaded, folder)
     refused = [line for line in differences if not is_free_to_change(line)]
     if refused:
         listed = "\n  ".join(refused)
@@ -155,6 +170,7 @@ def _input_path(folder: RunFolder, system: SystemSection) -> Path:
 def _copy_inputs(loaded: LoadedConfig, folder: RunFolder) -> None:
     """Keep structure files and imported labels with the run: the folder can be moved."""
     keep_label_stores(loaded, folder)
+    keep_initial_models(loaded, folder)
     for system in loaded.config.systems:
         if is_database_id(system.structure):
             continue

@@ -225,6 +225,16 @@ def dataset_unit(
     return make_unit("dataset", "REDUCE", "training:dataset", payload, generation=generation)
 
 
+_NOT_OF_ONE_TRAINING = {
+    "ensemble_size",
+    "initial_models",
+    "steps",
+    "steps_warm",
+    "held_out_share",
+}
+"""Keys of the section that the payload of a training has in another form, or has no need of."""
+
+
 def train_units(
     config: RunConfig,
     generation: int,
@@ -241,9 +251,7 @@ def train_units(
             init = str(initial[member % len(initial)]["checkpoint"])
         payload = {
             "dataset": dataset.key,
-            "section": config.train.model_dump(
-                mode="json", exclude={"ensemble_size", "steps", "steps_warm", "held_out_share"}
-            ),
+            "section": config.train.model_dump(mode="json", exclude=_NOT_OF_ONE_TRAINING),
             "type_map": list(config.type_map),
             "steps": steps,
             "init_from": init,

@@ -14,7 +14,17 @@ if TYPE_CHECKING:
 
 
 ESSENTIAL = frozenset(
-    {"structure", "imported", "relax", "start", "dataset", "probe", "select", "diffusion"}
+    {
+        "structure",
+        "imported",
+        "initial",
+        "relax",
+        "start",
+        "dataset",
+        "probe",
+        "select",
+        "diffusion",
+    }
 )
 """Kinds without which a run cannot be finished."""
 
@@ -218,10 +228,13 @@ def make_unit(
 
     Parameters
     ----------
+    stage
+        ``module:function`` below :mod:`dasksse.loop.stages`, or with its whole path.
     identity
         What the key is made from instead of the payload, where the payload holds parts that
         do not determine the result, such as the place a run is published to.
     """
     key = content_key(kind, payload if identity is None else identity)
-    function = f"dasksse.loop.stages.{stage}"
+    is_whole = stage.startswith("dasksse.")
+    function = stage if is_whole else f"dasksse.loop.stages.{stage}"
     return Unit(kind, key, tag, function, payload, generation, amount, amount_name)

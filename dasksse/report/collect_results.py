@@ -8,6 +8,7 @@ import numpy as np
 from ase.data import chemical_symbols
 
 from dasksse.analyse.diffusion import MIN_FRAMES
+from dasksse.report.converged_d import read_convergence
 from dasksse.report.data import ParityData, ProductionRow
 from dasksse.units import FS_PER_PS
 
@@ -47,10 +48,11 @@ def production_rows(run: RunUnits) -> list[ProductionRow]:
     """One row for each system and temperature with finished runs, analysed or not."""
     n_atoms = {record["name"]: record["n_atoms"] for record in run.results("structure")}
     analysed = {_system_of(record): record for record in run.results("diffusion")}
+    judged = _judged(run)
     rows = [
         row
         for system, record in analysed.items()
-        for row in _analysed_rows(run, record, n_atoms[system])
+        for row in _analysed_rows(run, record, n_atoms[system], judged)
     ]
     known = {(row.system, row.temperature_K) for row in rows}
     return rows + [
@@ -68,21 +70,34 @@ def production_rows(run: RunUnits) -> list[ProductionRow]:
     ]
 
 
+def _judged(run: RunUnits) -> dict[tuple[str, float], Mapping[str, Any]]:
+    """D against length as last judged when runs were to be continued, where they were."""
+    records = [record for record in run.results("convergence") if "convergence" in record]
+    records.sort(key=lambda record: max(r["present_ps"] for r in record["convergence"]["runs"]))
+    return {(_system_of(r), r["temperature_K"]): r["convergence"] for r in records}
+
+
 def _analysed_rows(
-    run: RunUnits, record: Mapping[str, Any], n_atoms: int
+    run: RunUnits,
+    record: Mapping[str, Any],
+    n_atoms: int,
+    judged: Mapping[tuple[str, float], Mapping[str, Any]],
 ) -> Iterator[ProductionRow]:
     arrays = run.arrays(record["file"])
+    system = _system_of(record)
     for point in record["points"]:
+        # that of the analysis rests on fewer windows; older records have none
+        found = judged.get((system, point["temperature_K"]), point.get("convergence"))
         name = f"{point['temperature_K']:g}"
         prefix = f"{name}/species/"
         yield ProductionRow(
-            system=_system_of(record),
+            system=system,
             temperature_K=point["temperature_K"],
             n_runs=point["n_runs"],
             n_atoms=n_atoms,
             length_ps=point["length_ps"],
             equilibration_ps=point["equilibration_ps"],
-            diffusion=point,
+            diffusion={key: value for key, value in point.items() if key != "convergence"},
             lag_ps=arrays.get(f"{name}/lag_ps"),
             msd_A2=arrays.get(f"{name}/msd_A2"),
             msd_err_A2=arrays.get(f"{name}/msd_err_A2"),
@@ -95,6 +110,7 @@ def _analysed_rows(
             framework_broken=point["framework_broken"],
             mean_temperature_K=point["mean_temperature_K"],
             mean_pressure_GPa=point["mean_pressure_GPa"],
+            convergence=None if found is None else read_convergence(found),
         )
 
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from dasksse.analyse.convergence import ConvergenceInTime
+
 MAX_PARITY_POINTS = 20_000
 """Force components drawn per set; more make no difference to the eye."""
 
@@ -251,6 +253,8 @@ class ProductionRow:
         What else limits this row, in words.
     trouble
         Why the finished runs could not be analysed; empty if they were or will be.
+    convergence
+        D of growing parts of the runs, with a verdict on their length; None if unknown.
     """
 
     system: str
@@ -270,6 +274,7 @@ class ProductionRow:
     mean_pressure_GPa: float | None = None
     trust_note: str = ""
     trouble: str = ""
+    convergence: ConvergenceInTime | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from dasksse.errors import AnalysisError, StoreError
 from dasksse.report.cards import diffusion_cards, learning_cards, state_cards
+from dasksse.report.convergence_tables import length_rows, size_rows, size_sentences
 from dasksse.report.diffusion_tables import (
     arrhenius_rows,
     check_rows,
@@ -139,6 +140,7 @@ def render_page(
         figures=figures,
         performance=performance,
         tables={name: _shown_table(make(report)) for name, make in _TABLES.items()},
+        size_sentences=size_sentences(report),
         label_notes=shown_label_notes(report),
         timing=_timing_lines(report.timing),
     )
@@ -150,6 +152,8 @@ _TABLES: Mapping[str, Callable[[RunReport], list[Row]]] = {
     "motion": motion_rows,
     "checks": check_rows,
     "arrhenius": arrhenius_rows,
+    "lengths": length_rows,
+    "sizes": size_rows,
     "labels": label_rows,
     "shares": shares_rows,
     "temperatures": temperature_rows,

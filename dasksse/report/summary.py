@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dasksse.report.converged_d import size_comparisons
 from dasksse.report.verdicts import judge
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ _ARRAYS = {
     "generations",
     "production",
     "parity",
+    "convergence",
 }
 """Fields drawn in figures; the arrays themselves are in the run's store."""
 
@@ -58,7 +60,9 @@ def summarise(report: RunReport) -> dict[str, Json]:
     -------
     dict
         Field names of :class:`~dasksse.report.data.RunReport`, ``generations`` and
-        ``production`` as lists of objects, and ``verdicts`` with level, subject and text.
+        ``production`` as lists of objects, the latter with the verdict on their length under
+        ``convergence``; ``sizes`` with the comparisons of cell sizes, and ``verdicts`` with
+        level, subject and text.
     """
     scalars = _scalars(report)
     scalars["systems"] = [asdict(row) for row in report.systems]
@@ -68,7 +72,13 @@ def summarise(report: RunReport) -> dict[str, Json]:
         _scalars(row) | {"by_temperature": [asdict(share) for share in row.by_temperature]}
         for row in report.generations
     ]
-    scalars["production"] = [_scalars(row) for row in report.production]
+    scalars["production"] = [
+        _scalars(row) | {"convergence": row.convergence and row.convergence.verdict.to_json()}
+        for row in report.production
+    ]
+    scalars["sizes"] = [
+        {"formula": one.formula, **one.found.to_json()} for one in size_comparisons(report)
+    ]
     scalars["verdicts"] = [asdict(verdict) for verdict in judge(report)]
     summary: dict[str, Json] = plain(scalars)
     return summary

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dasksse.report.convergence_tables import length_rows, size_rows
 from dasksse.report.data import RMSE_SETS, SET_TITLES
 from dasksse.report.diffusion_tables import arrhenius_rows, production_rows
 from dasksse.report.formats import (
@@ -247,6 +248,8 @@ def rich_tables(report: RunReport) -> list[Table]:
             _TERMINAL_COLUMNS["production"],
         ),
         ("Arrhenius fits", arrhenius_rows(report), ()),
+        ("Is D converged?", length_rows(report), ()),
+        ("Size of the cells", size_rows(report), ()),
     ]
     made = [_rich_table(title, rows, columns) for title, rows, columns in tables if rows]
     levels = [level for level, group in by_level(judge(report)).items() for _ in group]

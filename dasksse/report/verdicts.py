@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dasksse.report.judge_convergence import judge_lengths, judge_sizes
 from dasksse.report.judge_diffusion import judge_arrhenius, judge_cell_size, judge_rows
 from dasksse.report.judge_learning import (
     judge_accuracy,
@@ -25,8 +26,10 @@ JUDGES: tuple[Callable[[RunReport], Iterable[Verdict]], ...] = (
     judge_status,
     judge_labels,
     judge_rows,
+    judge_lengths,
     judge_arrhenius,
     judge_cell_size,
+    judge_sizes,
     judge_exploration,
     judge_probe,
     judge_trust_level,

@@ -58,6 +58,11 @@ SCALARS: dict[str, str] = {
 }
 """Per-frame scalars and their units; maxima per species follow: ``deviation_max_Li`` ..."""
 
+IMPORTED_SCALARS = ("temperature", "pressure", "energy")
+"""Those that trajectories of other programs may have: measured temperature, static pressure,
+potential energy. All three go with every imported run, NaN where they are not known, so that
+the runs of a group may differ in what they have."""
+
 
 def scalar_names(type_map: Sequence[str]) -> list[str]:
     """Names along the ``quantity`` dimension, the per-species deviations last."""
@@ -239,17 +244,23 @@ def open_store(where: Path, *, mode: str = "a") -> zarr.Group:
     Raises
     ------
     StoreError
-        When a later version of dasksse wrote it.
+        When there is none to read, or a later version of dasksse wrote it.
     """
     import zarr
 
-    root = zarr.open_group(store_path(where), mode=mode, use_consolidated=False)
+    path = store_path(where)
+    try:
+        root = zarr.open_group(path, mode=mode, use_consolidated=False)
+    except FileNotFoundError as error:
+        found = "a file" if path.is_file() else "a folder without zarr.json"
+        msg = f"{path}: no store: found {found if path.exists() else 'nothing'} there"
+        raise StoreError(msg) from error
     if mode == "a" and "layout_version" not in root.attrs:
         root.attrs.update({"layout_version": LAYOUT_VERSION, "title": "dasksse run"})
     version = int(root.attrs.get("layout_version", 1))
     if version > LAYOUT_VERSION:
         msg = (
-            f"{store_path(where)}: found a store of layout version {version}; this dasksse "
+            f"{path}: found a store of layout version {version}; this dasksse "
             f"reads versions 1 to {LAYOUT_VERSION}: take the version that wrote it, or later"
         )
         raise StoreError(msg)

@@ -139,7 +139,7 @@ class StoredTrajectory:
         return np.concatenate(parts)
 
     def scalars(self, name: str) -> NDArray[np.float64] | None:
-        """A number of each frame, such as ``deviation_max``, shape ``(frame,)``, or None.
+        """A number of each frame, ``(frame,)``, or None where no frame of the run has it.
 
         Raises
         ------
@@ -151,7 +151,7 @@ class StoredTrajectory:
         column: NDArray[np.float64] = self._read(
             "scalars", (slice(self.n_frames), self.scalar_names.index(name))
         )
-        return column
+        return None if np.isnan(column).all() else column
 
     @property
     def scalar_names(self) -> list[str]:

@@ -71,6 +71,11 @@ class TrajectoryWriter:
     attributes
         What to remember of this run, as JSON: source file, how it was unwrapped, notes.
 
+    Attributes
+    ----------
+    left_behind
+        Whether an import that was killed had left its pieces, which are dropped.
+
     Raises
     ------
     StoreError
@@ -110,6 +115,7 @@ class TrajectoryWriter:
         self._is_sorted = bool((np.diff(self._order) > 0).all())
         self._numbers = given[self._order]
         self._part = store.with_name(f"{store.name}.part")
+        self.left_behind = False
         self._exits = ExitStack()
         self._run = self._replica = 0
         self._streams: dict[str, ShardStream] = {}
@@ -141,6 +147,7 @@ class TrajectoryWriter:
         with ExitStack() as exits:
             exits.enter_context(write_lock(self._store))
             exits.callback(shutil.rmtree, self._part, ignore_errors=True)
+            self.left_behind = self._part.exists()
             if self._store.exists():
                 self._join(open_store(self._store, mode="r"))
             self._group = stage_group(self._part, self._store, self._path)
@@ -193,6 +200,11 @@ class TrajectoryWriter:
     def n_frames(self) -> int:
         """Frames added so far."""
         return self._streams["positions"].n_frames if self._streams else 0
+
+    @property
+    def scalar_names(self) -> list[str] | None:
+        """Numbers that each frame of the group has; None before the first frame of all."""
+        return self._scalar_names
 
     def add(
         self,

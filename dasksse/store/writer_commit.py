@@ -72,6 +72,8 @@ def write_lock(store: Path) -> Iterator[None]:
     ------
     RunFolderError
         When the store is that of a learning run, or another import writes to it.
+    StoreError
+        When its folder cannot be written.
     """
     run = RunFolder(store.absolute().parent)
     if store.name == STORE_NAME and run.resolved_config.is_file():
@@ -79,9 +81,14 @@ def write_lock(store: Path) -> Iterator[None]:
             f"{store}: this is the store of a run, which its driver alone writes; name another"
         )
         raise RunFolderError(msg)
-    store.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(store.with_name(f"{store.name}.lock"))
-    if not lock.acquire():
+    try:
+        store.parent.mkdir(parents=True, exist_ok=True)
+        is_free = lock.acquire()
+    except OSError as error:
+        msg = f"{store}: its folder cannot be written ({error.strerror}); name another"
+        raise StoreError(msg) from error
+    if not is_free:
         msg = f"another import writes to {store} ({lock.holder()}); wait for its end"
         raise RunFolderError(msg)
     try:

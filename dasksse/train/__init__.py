@@ -12,18 +12,20 @@ from dasksse.train.evaluate import (
     Prediction,
     evaluate_models,
     evaluate_report,
-    model_type_map,
 )
+from dasksse.train.frozen import FrozenModel, compress_model, describe_model
 from dasksse.train.neighbours import suggest_sel
 
 __all__ = [
+    "FrozenModel",
     "LearningCurve",
     "Prediction",
     "TrainedModel",
+    "compress_model",
+    "describe_model",
     "evaluate_models",
     "evaluate_report",
     "max_force_deviation",
-    "model_type_map",
     "read_deepmd_data",
     "read_extxyz",
     "read_labels",

@@ -76,13 +76,24 @@ def _start_over(job: Job) -> None:
     Path(job["curve_name"]).unlink(missing_ok=True)
 
 
+def _compress(frozen: str, compressed: str, backend: Backend) -> None:
+    """Tabulate the embedding of a frozen model."""
+    from deepmd.main import main as deepmd
+
+    deepmd([backend.flag, "compress", "-i", frozen, "-o", compressed])
+    shutil.rmtree("model-compression", ignore_errors=True)  # tables again, often 100 MB
+
+
 def train(job: Job) -> None:
     """Train (or go on training), freeze and, if asked for, compress."""
     from deepmd.main import main as deepmd
 
     backend = BACKENDS[job["backend"]]
     done = _last_whole_checkpoint(job, backend) if job["restart"] else None
-    start = ["--init-model", job["init_from"]] if job["init_from"] else []
+    start = []
+    if job["init_from"]:
+        is_frozen = job["init_from"].endswith(backend.model_suffix)
+        start = ["--init-frz-model" if is_frozen else "--init-model", job["init_from"]]
     if done is None:
         _start_over(job)
     else:
@@ -95,8 +106,7 @@ def train(job: Job) -> None:
     last = backend.checkpoint(Path(), job["steps"], name=job["checkpoint_name"])
     deepmd([backend.flag, "freeze", "-c", str(last), "-o", job["frozen"]])
     if job["compressed"]:
-        deepmd([backend.flag, "compress", "-i", job["frozen"], "-o", job["compressed"]])
-        shutil.rmtree("model-compression", ignore_errors=True)  # tables again, often 100 MB
+        _compress(job["frozen"], job["compressed"], backend)
 
 
 def evaluate(job: Job) -> None:
@@ -127,17 +137,25 @@ def evaluate(job: Job) -> None:
     np.savez(job["predictions"], **arrays_out)
 
 
-def type_map(job: Job) -> None:
-    """Elements that a model knows, in the order of its types, to a text file."""
+def describe(job: Job) -> None:
+    """Elements that a model knows, in the order of its types, and its network, to JSON."""
     from deepmd.infer import DeepPot
 
-    Path(job["output"]).write_text(" ".join(DeepPot(job["model"]).get_type_map()))
+    model = DeepPot(job["model"])
+    about = {"type_map": model.get_type_map(), "model": model.get_model_def_script()}
+    Path(job["output"]).write_text(json.dumps(about))
+
+
+def compress(job: Job) -> None:
+    """Compress a frozen model."""
+    _compress(job["model"], job["compressed"], BACKENDS[job["backends"][0]])
 
 
 TASKS: dict[str, Callable[[Job], None]] = {
     "train": train,
     "evaluate": evaluate,
-    "type_map": type_map,
+    "describe": describe,
+    "compress": compress,
 }
 
 

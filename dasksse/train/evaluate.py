@@ -9,7 +9,6 @@ import numpy as np
 from ase.data import chemical_symbols
 
 from dasksse.errors import ConfigError, TrainingError
-from dasksse.records import Workplace
 from dasksse.train.accuracy import report_of
 from dasksse.train.backends import BACKENDS
 from dasksse.train.dataset import atom_types
@@ -21,11 +20,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from dasksse.records import Labels
+    from dasksse.records import Labels, Workplace
 
 _DATA = "data.npz"
 _PREDICTIONS = "predictions.npz"
-_TYPE_MAP = "type_map.txt"
 
 
 @dataclass(frozen=True)
@@ -50,7 +48,7 @@ class Prediction:
     virials: NDArray[np.float64]
 
 
-def _backends_of(models: Sequence[Path]) -> list[str]:
+def backends_of(models: Sequence[Path]) -> list[str]:
     """Backends that the models' files need, each once; all of them are installed."""
     by_suffix = {backend.model_suffix: name for name, backend in BACKENDS.items()}
     needed = {}
@@ -108,7 +106,7 @@ def evaluate_models(
     if not models:
         msg = "no model to evaluate: give one frozen model at least"
         raise ConfigError(msg)
-    backends = _backends_of(models)
+    backends = backends_of(models)
     arrays: dict[str, Any] = {}
     for number, (_, labels) in enumerate(data):
         atom_types(labels.frames.numbers, type_map)
@@ -126,35 +124,6 @@ def evaluate_models(
     }
     run_child(job, workdir=workdir, workplace=workplace)
     return _read_predictions(workdir, [name for name, _ in data])
-
-
-def model_type_map(model: Path, *, workdir: Path) -> list[str]:
-    """Elements that a model knows, in the order of its types.
-
-    Parameters
-    ----------
-    model
-        Frozen model.
-    workdir
-        Folder for the child's files; made if it is not there.
-
-    Raises
-    ------
-    ConfigError
-        When the model is missing.
-    TrainingError
-        When it cannot be loaded.
-    """
-    backends = _backends_of([model])
-    workdir.mkdir(parents=True, exist_ok=True)
-    job = {
-        "task": "type_map",
-        "backends": backends,
-        "model": str(model.resolve()),
-        "output": _TYPE_MAP,
-    }
-    run_child(job, workdir=workdir, workplace=Workplace())
-    return (workdir / _TYPE_MAP).read_text().split()
 
 
 def _read_predictions(workdir: Path, names: Sequence[str]) -> list[Prediction]:

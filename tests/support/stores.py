@@ -75,3 +75,8 @@ def write_version_1(store: Path, run: MemoryTrajectory, *, group: str) -> None:
         )
         array[...] = values
     place["scalars"].attrs["table"] = ["deviation_max", "pressure"]
+
+
+def set_pressure(store: Path, group: str, run: int, pressure_GPa: float) -> None:
+    """Say the target pressure of a run, which the writer of foreign runs does not know."""
+    open_store(store, mode="r+")[f"{group}/pressure_GPa"][run] = pressure_GPa

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from dasksse.loop.initial_models import initial_model_units
 from dasksse.loop.label_inputs import imported_labels, known_labels
 from dasksse.loop.schemes.exploration import evaluate, explore
 from dasksse.loop.schemes.learning import Ensemble, Learning, Round, divide
@@ -84,10 +85,13 @@ def _prepare(walk: Walk, config: RunConfig, digests: Mapping[str, str]) -> Learn
     """Structures, imported labels, start set and its labels."""
     units = {s.name: structure_unit(config, s.name, digests[s.name]) for s in config.systems}
     imported = imported_labels(digests)
-    walk.need([*units.values(), *(source.unit for source in imported)], "structures")
+    models = initial_model_units(config, digests)
+    inputs = [*units.values(), *(source.unit for source in imported), *models]
+    walk.need(inputs, "structures")
     structures = {name: walk.state.results[unit.key] for name, unit in units.items()}
     known = known_labels(walk.state.results)
-    learning = Learning(dict(structures), known, newest=imported)
+    initial = tuple(walk.state.results[unit.key] for unit in models)
+    learning = Learning(dict(structures), known, newest=imported, initial=initial)
     names = config.start.systems or (config.systems[0].name,)
     _relax(walk, config, learning, names, units)
     shares = divide(config.start.n_frames, len(names)) if config.start.n_frames else ()
@@ -162,8 +166,11 @@ def _train(
     if members == learning.members_of_last and not production and learning.ensemble:
         walk.plan.models[generation] = learning.ensemble.models
         return
+    if learning.ensemble is None and config.train.takes_models_as_they_are and not production:
+        _take_initial(walk, config, learning, members)
+        return
     keys = set(members)
-    last = learning.ensemble
+    last = learning.ensemble or _initial_ensemble(learning)
     dataset = dataset_unit(
         config,
         generation,
@@ -173,10 +180,9 @@ def _train(
     )
     (data,) = walk.need([dataset], "training data")
     walk.plan.rejected = str(data.get("rejected_file", ""))
-    initial = None
-    if config.train.warm_start and last is not None and not data["sel_changed"]:
-        initial = last.members
-    steps = production or (config.train.steps if initial is None else config.train.steps_warm)
+    initial = _warm_start(walk, config, learning, last, data)
+    is_later = initial is not None and learning.ensemble is not None
+    steps = production or (config.train.steps_warm if is_later else config.train.steps)
     units = train_units(config, generation, dataset, initial=initial, steps=steps)
     records = _trained(walk, units, generation)
     learning.ensemble = Ensemble(tuple(records), dataset, tuple(data["sel"]))
@@ -189,6 +195,57 @@ def _train(
     )
     if learning.levels is None:
         learning.levels = _trust_levels(config, learning.ensemble)
+
+
+def _initial_ensemble(learning: Learning) -> Ensemble | None:
+    """Models that the run begins with, if there are any."""
+    if not learning.initial:
+        return None
+    return Ensemble(learning.initial, None, tuple(learning.initial[0]["sel"]))
+
+
+def _take_initial(
+    walk: Walk, config: RunConfig, learning: Learning, members: tuple[str, ...]
+) -> None:
+    """The models that the run begins with are the ensemble of its first generation."""
+    learning.ensemble = Ensemble(learning.initial, None, tuple(learning.initial[0]["sel"]))
+    learning.members_of_last = members
+    learning.levels = config.select.trust.low_eV_A, config.select.trust.high_eV_A
+    walk.plan.models[0] = learning.ensemble.models
+    walk.milestone(
+        "train-000",
+        f"generation 0: {len(learning.initial)} models that were there already, not trained",
+    )
+
+
+def _warm_start(
+    walk: Walk,
+    config: RunConfig,
+    learning: Learning,
+    last: Ensemble | None,
+    data: Mapping[str, Json],
+) -> tuple[Mapping[str, Json], ...] | None:
+    """Records to start a training from; None to start from nothing.
+
+    Raises
+    ------
+    WaitingError
+        When models that the run should begin with do not fit its labels; it is blocked.
+    """
+    if last is None:
+        return None
+    is_asked = learning.ensemble is None  # `initial_models` with steps: a wish, not a short cut
+    if not is_asked and not config.train.warm_start:
+        return None
+    if not data["sel_changed"]:
+        return last.members
+    if is_asked:
+        walk.block(
+            f"train.initial_models have places for {list(last.sel)} neighbours of each type, "
+            f"the labels need {list(data['sel'])}: leave initial_models out"
+        )
+        raise WaitingError
+    return None
 
 
 def _announce_known(

@@ -236,6 +236,8 @@ def evaluate(
         learning.unprobed.append((generation, ensemble))
     checks = learning.checks.get(generation, [])
     asked = [*new, *checks, *learning.probe]
+    if ensemble.dataset is None and not asked:
+        return
     if not walk.want([source.unit for source in asked]):
         return
     sources = {

@@ -52,13 +52,13 @@ class Ensemble:
     members
         Records of the trainings that succeeded.
     dataset
-        Unit of the data they were trained on.
+        Unit of the data they were trained on; None for models that the run began with.
     sel
         Neighbour counts the networks were built for.
     """
 
     members: tuple[Mapping[str, Json], ...]
-    dataset: Unit
+    dataset: Unit | None
     sel: tuple[int, ...]
 
     @property
@@ -68,7 +68,7 @@ class Ensemble:
 
     @property
     def training_error_eV_A(self) -> float:
-        """Mean force error at the end of training [eV/Å]."""
+        """Mean force error at the end of training [eV/Å]; of trained models alone."""
         errors = [float(member["force_rmse_eV_A"]) for member in self.members]
         return sum(errors) / len(errors)
 
@@ -95,6 +95,8 @@ class Learning:
         The last one trained.
     unprobed
         Ensembles of generations before the probe was drawn.
+    initial
+        Records of the models that the run begins with.
     levels
         Trust levels [eV/Å], fixed for the whole run.
     """
@@ -108,6 +110,7 @@ class Learning:
     members_of_last: tuple[str, ...] = ()
     ensemble: Ensemble | None = None
     unprobed: list[tuple[int, Ensemble]] = field(default_factory=list)
+    initial: tuple[Mapping[str, Json], ...] = ()
     levels: tuple[float, float] | None = None
 
     @property

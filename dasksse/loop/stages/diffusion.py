@@ -14,14 +14,24 @@ from dasksse.loop.stages.structures import relative_final
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from dasksse.analyse.diffusion_result import DiffusionResult
     from dasksse.analyse.transport import Usage
     from dasksse.records import Json, Trajectory, UnitContext
 
 
-def _trajectories(
+def read_runs(
     payload: Mapping[str, Json], context: UnitContext
 ) -> tuple[list[Trajectory], list[str]]:
-    """Runs with their continuations, and a text for each that cannot be read."""
+    """Runs with their continuations, and a text for each that cannot be read.
+
+    Parameters
+    ----------
+    payload
+        ``group``, ``n_valid`` (frames of each run) and, where runs were continued,
+        ``continued``, see :func:`dasksse.loop.md_units.frames_of`.
+    context
+        Of the unit.
+    """
     continued = {chain[0]["run"]: chain for chain in payload.get("continued", ())}
     group = payload["group"]
     runs: list[Trajectory] = []
@@ -55,6 +65,7 @@ def _at_temperature(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Diffusion at one temperature: JSON values and MSD arrays."""
     from dasksse.analyse.transport import choose_frames, diffuse, framework_msd
+    from dasksse.analyse.vibration import melted_elements
 
     mobile = payload["mobile_species"]
     usage = choose_frames(runs, mobile)
@@ -68,7 +79,24 @@ def _at_temperature(
     }
     for symbol, msd in framework_msd(usage, mobile).items():
         arrays[f"{name}/species/{symbol}"] = msd
-    return {**result.to_json(), **_about(usage)}, arrays
+    melted = melted_elements(usage, mobile)
+    values = {
+        **result.to_json(),
+        **_about(usage),
+        "framework_melted": None if melted is None else list(melted),
+        "convergence": _convergence(usage, result),
+    }
+    return values, arrays
+
+
+def _convergence(usage: Usage, result: DiffusionResult) -> dict[str, Json] | None:
+    """Whether D is converged with the length of the runs; None for runs too short to tell."""
+    from dasksse.analyse.convergence import brief_convergence
+
+    try:
+        return brief_convergence(usage, result).to_json()
+    except AnalysisError:
+        return None
 
 
 def _about(usage: Usage) -> dict[str, Any]:
@@ -88,7 +116,7 @@ def _about(usage: Usage) -> dict[str, Any]:
 
 def analyse(payload: Mapping[str, Json], context: UnitContext) -> dict[str, Any]:
     """D at each temperature and the Arrhenius fit of one system."""
-    runs, notes = _trajectories(payload, context)
+    runs, notes = read_runs(payload, context)
     points: list[dict[str, Any]] = []
     arrays: dict[str, Any] = {}
     for done, temperature in enumerate(sorted({run.temperature_K or 0.0 for run in runs})):
@@ -131,6 +159,7 @@ def _arrhenius(
         "D_err_m2_s",
         "upper_bound_m2_s",
         "framework_broken",
+        "framework_melted",
     )
     measured = leave_out([DiffusionPoint(**{k: point[k] for k in keys}) for point in points])
     fit = fit_points(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dasksse.config.schema import TrainSection
+from dasksse.errors import ConfigError
 from dasksse.loop.stages.sound_labels import sound_labels
 from dasksse.loop.stages.structures import LABELS_FILE, relative_final
 from dasksse.records import Json, Labels, UnitContext, file_digest
@@ -172,6 +173,38 @@ def train(payload: Mapping[str, Json], context: UnitContext) -> dict[str, Any]:
         "learning_curve": relative_final(context, trained.learning_curve.name),
         "steps": trained.steps,
         "force_rmse_eV_A": float(np.sqrt(np.nanmean(errors**2))),
+    }
+
+
+def take_model(payload: Mapping[str, Json], context: UnitContext) -> dict[str, Any]:
+    """Look at a model that the run begins with, and compress it where asked.
+
+    Raises
+    ------
+    ConfigError
+        When the model is for other elements, or for the same in another order.
+    """
+    from dasksse.train import compress_model, describe_model
+
+    path = context.run_dir / payload["file"]
+    about = describe_model(path, workdir=context.workdir, workplace=context.workplace)
+    if list(about.type_map) != list(payload["type_map"]):
+        msg = (
+            f"train.initial_models: {payload['file']} knows {', '.join(about.type_map)}, "
+            f"allowed: the type_map of the run, {', '.join(payload['type_map'])}, in this order"
+        )
+        raise ConfigError(msg)
+    model = payload["file"]
+    if payload["compress"]:
+        made = compress_model(path, workdir=context.workdir, workplace=context.workplace)
+        model = relative_final(context, made.name)
+    return {
+        "model": model,
+        "model_digest": file_digest(path),
+        "checkpoint": payload["file"],
+        "sel": list(about.sel),
+        "steps": 0,
+        "force_rmse_eV_A": None,
     }
 
 

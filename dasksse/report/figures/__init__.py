@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from dasksse.report.converged_d import rows_by_length, size_comparisons
 from dasksse.report.figures.arrhenius import arrhenius
+from dasksse.report.figures.convergence_in_time import convergence_in_time
 from dasksse.report.figures.deviations import deviations
 from dasksse.report.figures.learning import learning
 from dasksse.report.figures.msd import msd
@@ -26,6 +28,7 @@ __all__ = [
     "FIGURES",
     "FigureEntry",
     "arrhenius",
+    "convergence_in_time",
     "deviations",
     "learning",
     "msd",
@@ -75,6 +78,21 @@ FIGURES: tuple[FigureEntry, ...] = (
             production=report.production,
             mobile_species=report.mobile_species,
             elements=report.type_map,
+        ),
+    ),
+    FigureEntry(
+        "convergence",
+        "diffusion",
+        "D against length",
+        "First part of the runs, with one standard error. Dots: windows side by side. Band: "
+        "tolerance about D of the whole. Star: length that should do, with its interval; "
+        "arrow to the right: at least so long. Sizes of the cell have panels of their own.",
+        lambda report: convergence_in_time(
+            found=[
+                (f"{row.system} at {row.temperature_K:g} K", one)
+                for row, one in rows_by_length(report)
+            ],
+            sizes=[one.found for one in size_comparisons(report)],
         ),
     ),
     FigureEntry(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from dasksse.errors import AnalysisError
 from dasksse.report.figures.style import CYCLE, FAINT, INK, MUTED, panel_grid, styled
@@ -34,6 +35,8 @@ SIZE_TITLES = {
 }
 LOG_SPAN = 8.0
 """Values and bounds that span more than this factor are drawn on a logarithmic axis."""
+FEW_DECADES = 20.0
+"""Lengths that span less than this factor have marks at 1, 2 and 5, else at 1 alone."""
 _COLUMNS = 3
 _PANEL_INCHES = (2.6, 2.3)
 
@@ -63,7 +66,7 @@ def convergence_in_time(
     """
     n_panels = len(found) + len(sizes)
     if n_panels == 0:
-        msg = "there is no convergence to draw"
+        msg = "there is no convergence to draw; run production and analyse it"
         raise AnalysisError(msg)
     rows, columns = panel_grid(n_panels, _COLUMNS)
     width, height = _PANEL_INCHES
@@ -98,6 +101,7 @@ def _draw_lengths(axes: Axes, title: str, one: ConvergenceInTime) -> None:
     heights = [w.D_m2_s or w.upper_bound_m2_s or math.nan for w in one.nested]
     heights += [D for each in one.window_sets for D, _ in each.known]
     unit = _finish(axes, title, TITLES[verdict.state], heights, COLOURS[verdict.state])
+    _make_room(axes, [(w.D_m2_s, w.D_err_m2_s) for w in one.nested], unit)
     for each in one.window_sets:
         axes.plot(
             [each.length_ps] * len(each.known),
@@ -105,7 +109,7 @@ def _draw_lengths(axes: Axes, title: str, one: ConvergenceInTime) -> None:
             ".",
             color=_APART,
             markersize=3.5,
-            alpha=0.7,
+            zorder=3,
             label="windows side by side",
         )
     known = [(w.length_ps, w.D_m2_s, w.D_err_m2_s) for w in one.nested]
@@ -118,6 +122,11 @@ def _draw_lengths(axes: Axes, title: str, one: ConvergenceInTime) -> None:
         )
     _mark_wanted(axes, one, unit)
     axes.set_xscale("log")
+    low, high = axes.get_xlim()
+    steps = (1.0, 2.0, 5.0) if high < FEW_DECADES * low else (1.0,)
+    axes.xaxis.set_major_locator(LogLocator(subs=steps))
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel("length (ps)")
 
 
@@ -146,6 +155,7 @@ def _draw_sizes(axes: Axes, size: ConvergenceInSize) -> None:
     at = "" if size.temperature_K is None else f" at {size.temperature_K:g} K"
     colour = SIZE_COLOURS[size.state]
     unit = _finish(axes, f"cell size{at}", SIZE_TITLES[size.state], heights, colour)
+    _make_room(axes, [(cell.D_m2_s, cell.D_err_m2_s) for cell in size.cells], unit)
     places = [1.0 / cell.length_A for cell in size.cells]
     cells = list(zip(places, size.cells, strict=True))
     values = [(x, cell.D_m2_s, cell.D_err_m2_s) for x, cell in cells]
@@ -199,6 +209,14 @@ def _draw_bounds(
             color=colour,
             label="upper bound",
         )
+
+
+def _make_room(
+    axes: Axes, values: Sequence[tuple[float | None, float | None]], unit: float
+) -> None:
+    """Error bars end below the top of the axis."""
+    tops = [1.05 * (D + (error or 0.0)) / unit for D, error in values if D is not None]
+    axes.set_ylim(top=max([*tops, axes.get_ylim()[1]]))
 
 
 def _finish(

@@ -7,7 +7,8 @@ import json
 import numpy as np
 import pytest
 
-from dasksse.analyse.convergence import convergence_in_time
+from dasksse.analyse.convergence import brief_convergence, convergence_in_time
+from dasksse.analyse.transport import choose_frames, diffuse
 from dasksse.errors import AnalysisError
 from dasksse.records import MemoryTrajectory
 
@@ -144,3 +145,34 @@ def test_runs_too_short_for_any_window_are_refused() -> None:
 def test_a_tolerance_of_nothing_is_refused() -> None:
     with pytest.raises(AnalysisError, match="tolerance is 0, must be above 0"):
         convergence_in_time([hopping(400, hops_per_ps=0.3, seed=0)], "Li", tolerance=0.0)
+
+
+def test_in_brief_a_quarter_and_a_half_say_the_same_of_known_diffusion() -> None:
+    runs = [hopping(1601, hops_per_ps=0.6, seed=seed, n_ions=24) for seed in range(2)]
+    usage = choose_frames(runs, "Li", equilibration_ps=0.0)
+
+    brief = brief_convergence(usage, diffuse(usage, "Li", charge=1.0), tolerance=0.2)
+    full = convergence_in_time(runs, "Li", equilibration_ps=0.0, tolerance=0.2)
+
+    assert brief.nested == full.nested[-3:]
+    assert [len(one.windows) for one in brief.window_sets] == [8]
+    assert brief.window_sets[0] in full.window_sets
+    assert brief.verdict.state == full.verdict.state == "converged"
+    assert brief.runs == full.runs
+
+
+def test_in_brief_the_first_quarter_of_a_single_run_is_seen_once() -> None:
+    run = hopping(801, hops_per_ps=0.6, seed=1)
+    usage = choose_frames([run], "Li", equilibration_ps=0.0)
+
+    brief = brief_convergence(usage, diffuse(usage, "Li"))
+
+    assert brief.nested[0] is brief.window_sets[0].windows[0]
+    assert brief.nested == convergence_in_time([run], "Li", equilibration_ps=0.0).nested[-3:]
+
+
+def test_in_brief_runs_of_few_frames_are_refused() -> None:
+    usage = choose_frames([hopping(40, hops_per_ps=0.6, seed=1)], "Li", equilibration_ps=0.0)
+
+    with pytest.raises(AnalysisError, match="windows need 50"):
+        brief_convergence(usage, diffuse(usage, "Li"))

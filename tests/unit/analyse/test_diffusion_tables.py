@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from dasksse.analyse.diffusion_points import DiffusionPoint
+from dasksse.analyse.diffusion_points import DiffusionPoint, leave_out
 from dasksse.analyse.diffusion_tables import (
     group_results,
     read_diffusion_csv,
@@ -163,6 +163,44 @@ def test_results_are_grouped_by_system_and_species() -> None:
         "lsnps Li": 1,
         "Na": 1,
     }
+
+
+def test_pressures_are_fits_of_their_own() -> None:
+    results = [
+        result(600.0, pressure_GPa=0.0),
+        result(700.0, pressure_GPa=0.0),
+        result(600.0, pressure_GPa=2.0),
+        result(600.0, pressure_GPa=None),
+        result(600.0, species="Na", pressure_GPa=2.0),
+    ]
+
+    groups = group_results((values, "here") for values in results)
+
+    assert {name: len(points) for name, points in groups.items()} == {
+        "Li at 0 GPa": 2,
+        "Li at 2 GPa": 1,
+        "Li at unknown pressure": 1,
+        "Na": 1,
+    }
+
+
+def test_melted_frameworks_are_read_and_left_out(tmp_path: Path) -> None:
+    table = f"{HEADER},framework_melted\n600,1e-10,1e-11,\n900,1e-9,1e-10,P S\n"
+    points = read_diffusion_csv(write(tmp_path, table))
+    results = [result(600.0, framework_melted=[]), result(900.0, framework_melted=["S"])]
+    (from_json,) = group_results((values, "here") for values in results).values()
+
+    assert [point.framework_melted for point in points] == [None, ("P", "S")]
+    assert [point.framework_melted for point in from_json] == [(), ("S",)]
+    assert [p.left_out for p in leave_out(points)] == ["", "framework melted: P, S"]
+    assert [p.left_out for p in leave_out(from_json)] == ["", "framework melted: S"]
+
+
+def test_melted_elements_must_be_elements(tmp_path: Path) -> None:
+    table = write(tmp_path, f"{HEADER},framework_melted\n900,1e-9,1e-10,yes\n")
+
+    with pytest.raises(ConfigError, match=r"d.csv:2: framework_melted is \['yes'\], must be"):
+        read_diffusion_csv(table)
 
 
 @pytest.mark.parametrize(

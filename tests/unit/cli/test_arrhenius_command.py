@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 from made_up_run import make_run_folder
+from stores import write
 
 from dasksse.cli import main
+from dasksse.records import MemoryTrajectory
 from dasksse.units import BOLTZMANN_EV_K
 
 LLZO = (
@@ -138,6 +140,47 @@ def test_a_run_is_fitted_with_its_bounds(
     assert (values["n_points"], values["n_bounds"]) == (4, 1)
     assert values["Ea_eV"] == pytest.approx(0.22, abs=0.001)
     assert "D(T) of lgps Li" in capsys.readouterr().out
+
+
+def hot_salt(temperature_K: float, *, wander_A: float = 0.0) -> MemoryTrajectory:
+    """Li that walks, faster when hot, among Cl that stay or walk too."""
+    rng = np.random.default_rng(int(temperature_K))
+    steps = rng.normal(0.0, np.sqrt(2e7 * line(temperature_K)), (500, 24, 3))
+    steps[:, 12:] = rng.normal(0.0, wander_A, (500, 12, 3))
+    positions = rng.uniform(0.0, 12.0, (1, 24, 3)) + np.cumsum(steps, axis=0)
+    positions += rng.normal(0.0, 0.02, positions.shape)
+    numbers = np.repeat([3, 17], 12)
+    return MemoryTrajectory(numbers, positions, 12.0 * np.eye(3), 0.1, temperature_K)
+
+
+def test_a_store_is_fitted_without_the_temperatures_at_which_it_has_melted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = tmp_path / "a.zarr"
+    for temperature_K in (600.0, 800.0, 1000.0):
+        write(store, hot_salt(temperature_K), piece=500)
+    write(store, hot_salt(1400.0, wander_A=0.4), piece=500)
+
+    values = fitted(tmp_path, store, "--species", "Li")
+
+    *whole, melted = values["points"]
+    assert [point["left_out"] for point in whole] == [""] * 3
+    assert (melted["temperature_K"], melted["left_out"]) == (1400.0, "framework melted: Cl")
+    assert values["n_points"] == 3
+    assert values["Ea_eV"] == pytest.approx(0.25, abs=4.0 * values["Ea_err_eV"])
+    assert values["Ea_err_eV"] < 0.05
+    assert values["sigma_mS_cm"] > 0.0
+    assert "no: framework melted: Cl" in capsys.readouterr().out
+
+
+def test_a_store_without_the_element_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(tmp_path / "a.zarr", hot_salt(600.0), piece=500)
+
+    text = refused(capsys, tmp_path / "a.zarr", "--species", "Na")
+
+    assert "no 'Na' among the atoms; elements present: Cl, Li" in text
 
 
 def test_several_systems_are_results_and_one_without_a_fit_is_said(

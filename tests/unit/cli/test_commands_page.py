@@ -14,7 +14,14 @@ OPTION = r"--[a-z][\w-]*"
 
 
 @pytest.mark.parametrize(
-    "command", ["converge CONFIG", "relax CONFIG", "diffusion STORE", "convergence STORE..."]
+    "command",
+    [
+        "converge CONFIG",
+        "relax CONFIG",
+        "diffusion STORE",
+        "convergence STORE...",
+        "van-hove STORE",
+    ],
 )
 def test_options_are_those_of_the_command(
     command: str, capsys: pytest.CaptureFixture[str]

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import yaml
-from stores import write
+from distributed import LocalCluster
+from stores import set_pressure, write
 
 from dasksse.cli import main
 from dasksse.records import MemoryTrajectory
@@ -82,6 +83,36 @@ def test_json_holds_every_number_and_the_runs(store: Path, tmp_path: Path) -> No
     assert (wanted["system"], wanted["temperature_K"], wanted["replica"]) == ("salt", 300.0, 0)
     assert wanted["length_ps"] == 40.0
     assert wanted["wanted_ps"] > 40.0
+
+
+def test_a_dask_cluster_gives_the_same(store: Path, tmp_path: Path) -> None:
+    run(store, "--temperature-K", 600, "--json", tmp_path / "here.json")
+    with LocalCluster(
+        n_workers=1, threads_per_worker=1, processes=False, dashboard_address=":0"
+    ) as cluster:
+        words = ("--scheduler", cluster.scheduler_address, "--json", tmp_path / "there.json")
+        assert run(store, "--temperature-K", 600, *words) == 0
+
+    here, there = (json.loads((tmp_path / f"{n}.json").read_text()) for n in ("here", "there"))
+    assert here == there
+
+
+def test_pressures_are_judged_apart_and_never_compared_as_sizes(tmp_path: Path) -> None:
+    runs = [hopping(hops_per_ps=1.0, seed=seed, temperature_K=600.0) for seed in range(2)]
+    store = fill(tmp_path / "p.zarr", "salt", runs)
+    large = hopping(hops_per_ps=1.0, seed=2, temperature_K=600.0, n_cells=2)
+    fill(tmp_path / "p.zarr", "large", [large])
+    for group, number, pressure_GPa in (("salt", 0, 0.0), ("salt", 1, 2.0), ("large", 0, 2.0)):
+        set_pressure(store, f"production/{group}", number, pressure_GPa)
+
+    run(store, "--json", tmp_path / "c.json")
+
+    values = json.loads((tmp_path / "c.json").read_text())
+    found = {(each["system"], each["pressure_GPa"]) for each in values["results"]}
+    assert found == {("large", 2.0), ("salt", 0.0), ("salt", 2.0)}
+    (size,) = values["sizes"]
+    names = [cell["name"] for cell in size["cells"]]
+    assert names == ["p.zarr:production/salt, 2 GPa", "p.zarr:production/large"]
 
 
 @pytest.mark.parametrize("name", ["runs.yaml", "runs.json"])

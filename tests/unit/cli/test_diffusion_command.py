@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from distributed import LocalCluster
-from stores import write
+from stores import set_pressure, write
 
 from dasksse.cli import main
 from dasksse.records import MemoryTrajectory
@@ -99,6 +99,68 @@ def test_several_temperatures_are_a_list_and_one_can_be_chosen(
     rows = json.loads((tmp_path / "all.json").read_text())["results"]
     assert [row["temperature_K"] for row in rows] == [600.0, 800.0]
     assert json.loads((tmp_path / "one.json").read_text()) == rows[1]
+
+
+def test_runs_at_other_pressures_are_not_pooled(
+    store: Path, tmp_path: Path, call: Callable[..., tuple[int, str]]
+) -> None:
+    set_pressure(store, "production/salt", 0, 0.0)
+    set_pressure(store, "production/salt", 1, 2.5)
+
+    _, text = call("diffusion", store, "--json", tmp_path / "all.json")
+    call("diffusion", store, "--pressure-GPa", 2.5, "--json", tmp_path / "one.json")
+    code, message = call("diffusion", store, "--pressure-GPa", 7)
+
+    rows = json.loads((tmp_path / "all.json").read_text())["results"]
+    assert [(row["pressure_GPa"], row["n_runs"]) for row in rows] == [(0.0, 1), (2.5, 1)]
+    assert json.loads((tmp_path / "one.json").read_text()) == rows[1]
+    assert "salt, 2.5 GPa at 600 K: fitted" in text
+    assert code == 2
+    assert "no runs of 7 GPa; allowed: production/salt at 600 K, 0 GPa; " in message
+
+
+def test_one_pressure_is_named_only_where_it_is_asked_for(
+    store: Path, call: Callable[..., tuple[int, str]]
+) -> None:
+    _, text = call("diffusion", store)
+    code, message = call("diffusion", store, "--pressure-GPa", 1)
+
+    assert "pressure" not in text
+    assert code == 2
+    assert "allowed: production/salt at 600 K, unknown pressure" in message
+
+
+@pytest.mark.parametrize("words", [[], ["--no-framework"]])
+def test_a_framework_that_melts_is_told(
+    words: list[str], store: Path, tmp_path: Path, call: Callable[..., tuple[int, str]]
+) -> None:
+    hot = walk(seed=5, temperature_K=900.0)
+    wander = np.random.default_rng(6).normal(0.0, 0.3, (800, 8, 3))
+    hot.all_positions[:, 16:] += np.cumsum(wander, axis=0)
+    write(store, hot, piece=200)
+
+    _, text = call("diffusion", store, *words, "--json", tmp_path / "d.json")
+
+    cold_row, hot_row = json.loads((tmp_path / "d.json").read_text())["results"]
+    assert cold_row["framework_melted"] == cold_row["notes"] == []
+    assert hot_row["framework_melted"] == ["S"]
+    assert hot_row["notes"][0].startswith("the framework has melted (S): ")
+    assert "salt at 900 K: the framework has melted (S)" in text
+    assert "salt at 600 K: the framework has melted" not in text
+
+
+def test_whether_a_short_run_has_melted_is_not_known(
+    tmp_path: Path, call: Callable[..., tuple[int, str]]
+) -> None:
+    write(tmp_path / "s.zarr", walk(seed=1), piece=200)
+
+    code, _ = call(
+        "diffusion", tmp_path / "s.zarr", "--equilibration-ps", 77.5,
+        "--json", tmp_path / "d.json",
+    )  # fmt: skip
+
+    assert code == 0
+    assert json.loads((tmp_path / "d.json").read_text())["framework_melted"] is None
 
 
 def test_ions_that_stay_have_a_bound_and_no_d(

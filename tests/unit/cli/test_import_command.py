@@ -4,11 +4,12 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
-from walks import make_walk, write_dump, write_extxyz
+from walks import Walk, make_walk, write_dump, write_extxyz
 
 from dasksse.cli import main
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -97,3 +98,99 @@ def test_bad_input_ends_with_2_and_leaves_nothing(
     assert code == 2
     assert message in " ".join(capsys.readouterr().err.split())
     assert [path.name for path in tmp_path.iterdir()] == ["a.xyz"]
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda path: path.mkdir(), "md.xyz: is a folder; needed are files"),
+        (lambda path: path.touch(), "md.xyz: the file is empty"),
+        (lambda path: None, "md.xyz: no such file"),
+        (
+            lambda path: path.write_text("hello\n"),
+            "md.xyz: holds no whole frame; extended XYZ has the number of atoms",
+        ),
+        (
+            lambda path: path.write_text("ITEM: TIMESTEP\n0\n"),
+            "md.xyz: holds no whole frame; a LAMMPS dump has ITEM: TIMESTEP",
+        ),
+    ],
+)
+def test_what_is_no_trajectory_ends_with_2(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    make: Callable[[Path], object],
+    message: str,
+) -> None:
+    make(tmp_path / "md.xyz")
+
+    assert run(tmp_path / "md.xyz", "--store", tmp_path / "s.zarr") == 2
+
+    assert message in " ".join(capsys.readouterr().err.split())
+    assert not (tmp_path / "s.zarr").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "make", "message"),
+    [
+        ("a.zarr", lambda path: path.mkdir(), "no store: found a folder without zarr.json"),
+        ("a.zarr", lambda path: path.touch(), "no store: found a file there"),
+        ("a.h5", lambda path: None, "the name of a store ends in .zarr"),
+        ("file/a.zarr", lambda path: path.parent.touch(), "its folder cannot be written"),
+    ],
+)
+def test_what_can_be_no_store_ends_with_2_and_is_left_alone(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+    make: Callable[[Path], object],
+    message: str,
+) -> None:
+    walk = make_walk()
+    path = write_extxyz(tmp_path / "a.xyz", walk, walk.wrapped)
+    make(tmp_path / name)
+    before = sorted(tmp_path.rglob("*"))
+
+    assert run(path, "--store", tmp_path / name, "--dt-fs", 50) == 2
+
+    assert message in " ".join(capsys.readouterr().err.split())
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_file_given_twice_is_taken_once_and_is_no_two_parts(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    walk = make_walk()
+    path = write_extxyz(tmp_path / "a.xyz", walk, walk.wrapped)
+    words = (path, path, "--dt-fs", 50, "--store")
+
+    assert run(*words, tmp_path / "joined.zarr", "--join") == 2
+    assert "a.xyz: given twice, it is the same as" in capsys.readouterr().err
+    assert run(*words, tmp_path / "s.zarr") == 0
+    assert "a.xyz: in the store already, nothing done" in capsys.readouterr().out
+
+
+def test_ions_without_a_framework_are_said_to_be(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    walk = make_walk()
+    ions = Walk(walk.numbers[:8], walk.fractions[:, :8], walk.cells)
+    path = write_extxyz(tmp_path / "a.xyz", ions, ions.wrapped, "dt_fs=50")
+
+    assert run(path, "--store", tmp_path / "s.zarr") == 0
+
+    told = " ".join(capsys.readouterr().out.split())
+    assert "all atoms are one element: there is no framework" in told
+
+
+def test_numbers_of_each_frame_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    walk = make_walk()
+    path = write_extxyz(tmp_path / "a.xyz", walk, walk.wrapped, "dt_fs=50 energy=-3")
+    report = tmp_path / "report.json"
+
+    assert run(path, "--store", tmp_path / "s.zarr", "--json", report) == 0
+
+    assert "a.xyz: with energy of each frame" in capsys.readouterr().out
+    assert json.loads(report.read_text())["runs"][0]["scalars"] == ["energy"]

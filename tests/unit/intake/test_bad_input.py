@@ -276,4 +276,14 @@ def test_selections_that_select_nothing_are_refused(text: str) -> None:
 def test_a_flat_cell_is_refused(tmp_path: Path) -> None:
     walk = make_walk()
     flat = Walk(walk.numbers, walk.fractions, walk.cells * [1.0, 1.0, 0.0])
-    refused(write_extxyz(tmp_path / "a.xyz", flat, walk.wrapped), "the cell has no volume")
+    path = write_extxyz(tmp_path / "a.xyz", flat, walk.wrapped)
+    refused(path, r"frame 0: the cell \[\[9.* has no volume")
+
+
+def test_a_cell_that_is_no_number_is_refused_with_its_frame(tmp_path: Path) -> None:
+    walk = make_walk()
+    walk.cells[5] = float("nan")
+    refused(
+        write_extxyz(tmp_path / "a.xyz", walk, make_walk().wrapped),
+        "frame 5: the cell .*nan.* is not finite",
+    )

@@ -103,6 +103,17 @@ def test_a_bad_file_leaves_nothing_and_runs_before_it_stay(tmp_path: Path) -> No
     assert len(open_trajectories(tmp_path / "s.zarr")[0].runs) == 1
 
 
+def test_a_part_given_twice_is_refused_under_any_name(tmp_path: Path) -> None:
+    walk = make_walk()
+    path, copy = (
+        write_extxyz(tmp_path / name, walk, walk.wrapped) for name in ("a.xyz", "copy.xyz")
+    )
+    for parts in ([path, path], [path, copy]):
+        with pytest.raises(ConfigError, match=r"given twice, it is the same as .*a\.xyz"):
+            import_trajectories(parts, tmp_path / "s.zarr", hints=HINTS, join=True)
+    assert not (tmp_path / "s.zarr").exists()
+
+
 def test_a_missing_file_is_named_before_anything_is_read(tmp_path: Path) -> None:
     walk = make_walk()
     good = write_extxyz(tmp_path / "good.xyz", walk, walk.wrapped)

@@ -23,7 +23,7 @@ def moves(positions: np.ndarray) -> np.ndarray:
 
 def read(paths: list[Path], hints: Hints = HINTS) -> tuple[np.ndarray, RunReader]:
     reader = RunReader(paths, hints, Selection())
-    return np.concatenate([positions for positions, _ in reader.frames()]), reader
+    return np.concatenate([positions for positions, *_ in reader.frames()]), reader
 
 
 def parts(walk: Walk, first: int, second: int) -> tuple[Walk, Walk]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from dasksse.loop.stages.diffusion import _arrhenius
+from dasksse.loop.stages.diffusion import _arrhenius, _at_temperature
+from dasksse.records import MemoryTrajectory
+from dasksse.report.converged_d import read_convergence
 from dasksse.units import BOLTZMANN_EV_K
 
 RUNS: Any = [SimpleNamespace(numbers=np.array([3, 3, 16]))]
@@ -26,6 +29,37 @@ def point(temperature_K: float, **changes: Any) -> dict[str, Any]:
         "volume_A3": 100.0,
         **changes,
     }
+
+
+def hopping(n_frames: int) -> MemoryTrajectory:
+    """Ions that hop along an axis now and then, in a framework that rattles."""
+    rng = np.random.default_rng(1)
+    hops = rng.choice([-2.0, 2.0], (n_frames, 12, 3)) * (rng.random((n_frames, 12, 3)) < 0.02)
+    still = np.zeros((n_frames, 6, 3))
+    positions = np.concatenate([np.cumsum(hops, axis=0), still], axis=1)
+    positions += rng.normal(0.0, 0.1, positions.shape)
+    return MemoryTrajectory(
+        np.repeat([3, 16], [12, 6]), positions, 12.0 * np.eye(3), 0.1, 600.0, 1
+    )
+
+
+def test_a_temperature_says_whether_its_d_is_converged() -> None:
+    values, _ = _at_temperature([hopping(1201)], {**PAYLOAD, "high_eV_A": 0.25})
+
+    found = read_convergence(json.loads(json.dumps(values["convergence"])))
+
+    assert found.verdict.tolerance == 0.1
+    assert [w.length_ps for w in found.nested] == pytest.approx([29.9, 59.9, 119.9])
+    assert found.whole.D_m2_s == values["D_m2_s"]
+    assert found.whole.D_err_m2_s == values["D_err_m2_s"]
+    assert len(found.window_sets[0].windows) == 4
+
+
+def test_a_run_too_short_to_tell_still_has_its_d() -> None:
+    values, _ = _at_temperature([hopping(45)], {**PAYLOAD, "high_eV_A": 0.25})
+
+    assert values["convergence"] is None
+    assert values["regime"]
 
 
 def test_bounds_take_part_and_broken_temperatures_are_left_out_and_said() -> None:

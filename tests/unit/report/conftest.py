@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from made_up_convergence import make_convergence
 
 from dasksse.report.data import (
     FailureRow,
@@ -178,6 +179,7 @@ def make_production(
             "haven_ratio_err": 0.14 if diffusive else None,
             "sigma_mS_cm": 5e12 * D / temperature_K if diffusive else None,
             **(_motion(D, relative, temperature_K) if relative else {}),
+            "volume_A3": 7659.0,
             "effective_jumps": 4e12 * D,
             "floor": (4e12 * D) ** -0.5,
             "non_gaussian_peak": 2.6 - temperature_K / 500,
@@ -191,6 +193,7 @@ def make_production(
         framework_broken=0.0,
         mean_temperature_K=temperature_K + 0.6,
         mean_pressure_GPa=0.11,
+        convergence=make_convergence(D, relative, temperature_K),
     )
 
 
@@ -292,6 +295,18 @@ def make_report() -> RunReport:
 @pytest.fixture(scope="session")
 def full_report() -> RunReport:
     return make_report()
+
+
+@pytest.fixture(scope="session")
+def sized_report(full_report: RunReport) -> RunReport:
+    """A run that also has the small cell, at three temperatures."""
+    small = []
+    for temperature_K, factor in ((500.0, 1.0), (600.0, 1.8), (1000.0, 1.02)):
+        row = next(r for r in full_report.production if r.temperature_K == temperature_K)
+        changes = {"volume_A3": 957.4, "D_m2_s": factor * row.diffusion["D_m2_s"]}
+        diffusion = {**row.diffusion, **changes}
+        small.append(replace(row, system="LGPS", n_atoms=50, diffusion=diffusion))
+    return replace(full_report, production=(*full_report.production, *small))
 
 
 @pytest.fixture

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from made_up_convergence import make_convergence
 
 from dasksse.report.collect_results import production_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 PRODUCTION = {"frame_interval_steps": 10, "timestep_fs": 2.0, "equilibration_ps": 0.1}
 SHORT = (
@@ -34,11 +39,14 @@ def point(temperature_K: float) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def run_with(*parts: Any, diffusion: dict[str, Any] | None = None) -> Any:
+def run_with(
+    *parts: Any, diffusion: dict[str, Any] | None = None, judged: Sequence[Any] = ()
+) -> Any:
     analysis = {"group": "production/salt", "file": "msd.npz", "points": [], "damaged": []}
     results = {
         "structure": [{"name": "salt", "n_atoms": 8}],
         "production": list(parts),
+        "convergence": list(judged),
         "diffusion": [] if diffusion is None else [{**analysis, **diffusion}],
     }
     return SimpleNamespace(
@@ -87,6 +95,50 @@ def test_an_analysed_temperature_has_one_row_and_others_stay_beside_it() -> None
     assert (analysed.temperature_K, analysed.length_ps) == (600.0, 20.0)
     assert (analysed.diffusion["D_m2_s"], analysed.trouble) == (3e-10, "")
     assert (short.temperature_K, short.diffusion) == (300.0, {})
+
+
+def judged(length_ps: float) -> dict[str, Any]:
+    found = make_convergence(1e-10, 0.05, 600.0, length_ps=length_ps)
+    return {
+        "group": "production/salt",
+        "temperature_K": 600.0,
+        "convergence": json.loads(json.dumps(found.to_json())),
+    }
+
+
+def test_convergence_is_read_back_as_it_was_written_beside_the_other_numbers() -> None:
+    found = make_convergence(1e-10, 0.2, 600.0)
+    values = json.loads(json.dumps(found.to_json()))
+
+    (row,) = production_rows(
+        run_with(diffusion={"points": [{**point(600.0), "convergence": values}]})
+    )
+
+    assert found.verdict.wanted_range_ps is not None
+    assert row.convergence == found
+    assert "convergence" not in row.diffusion
+
+
+def test_records_of_older_versions_and_runs_too_short_to_tell_have_no_convergence() -> None:
+    points = [point(600.0), {**point(800.0), "convergence": None}]
+
+    rows = production_rows(run_with(diffusion={"points": points}))
+
+    assert [row.convergence for row in rows] == [None, None]
+
+
+def test_of_runs_that_were_continued_the_last_judgement_is_shown() -> None:
+    brief = make_convergence(1e-10, 0.2, 600.0).to_json()
+    broken = {"group": "production/salt", "temperature_K": 600.0, "text": "framework broken"}
+    run = run_with(
+        diffusion={"points": [{**point(600.0), "convergence": brief}]},
+        judged=[judged(1990.0), broken, judged(990.0)],
+    )
+
+    (row,) = production_rows(run)
+
+    assert row.convergence is not None
+    assert row.convergence.whole.length_ps == 1990.0
 
 
 def test_a_run_without_production_has_no_row() -> None:

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from dasksse.report.data import RunReport
 
 FIGURE_NAMES = {
-    "arrhenius", "deviations", "learning", "msd", "parity", "progress", "shares", "trust_check",
+    "arrhenius", "convergence", "deviations", "learning", "msd", "parity", "progress", "shares",
+    "trust_check",
 }  # fmt: skip
 
 

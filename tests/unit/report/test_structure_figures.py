@@ -63,12 +63,23 @@ def test_each_lag_has_a_panel_with_the_random_walk_of_its_msd() -> None:
     walk = MemoryTrajectory(NUMBERS, np.cumsum(steps, axis=0), np.eye(3) * 12.5, 0.1)
     result = self_van_hove([walk], "Li", [0.1, 1.0], reference="none")
 
-    figure = van_hove(result, title="Li at 600 K")
+    figure = van_hove([("Li at 600 K", result)])
 
-    assert [axes.get_title("left") for axes in figure.axes] == ["0.1 ps", "1 ps"]
+    titles = [axes.get_title("left") for axes in figure.axes]
+    assert titles == ["Li at 600 K\n0.1 ps", "1 ps"]
     for axes in figure.axes:
         curve, gaussian = axes.lines
         expected = np.interp(gaussian.get_xdata(), curve.get_xdata(), curve.get_ydata())
         height = gaussian.get_ydata().max()
         np.testing.assert_allclose(gaussian.get_ydata(), expected, atol=0.1 * height)
     assert figure.axes[0].get_title("right").startswith(f"MSD {result.msd_A2[0]:.3g} Å²")
+
+
+def test_several_sets_of_runs_stand_side_by_side() -> None:
+    one = self_van_hove([run()], "Li", [0.1, 1.0], reference="none")
+    other = self_van_hove([run(0.2)], "Li", [0.5], reference="none")
+
+    figure = van_hove([("cold", one), ("hot", other)])
+
+    shown = [axes.get_title("left") for axes in figure.axes if axes.get_visible()]
+    assert shown == ["cold\n0.1 ps", "hot\n0.5 ps", "1 ps"]

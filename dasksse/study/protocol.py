@@ -1,0 +1,113 @@
+"""The studies of Huang et al. 2021 (doi:10.1063/5.0041849) as one plan of units."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dasksse.errors import ConfigError
+from dasksse.loop.label_inputs import imported_labels
+from dasksse.loop.walk import Plan, RunState, WaitingError, Walk
+from dasksse.study.bench import Bench
+from dasksse.study.cell_size import CellSize
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from dasksse.config.schema import RunConfig
+    from dasksse.study.outcome import Outcome, StudyKind
+
+STUDIES: dict[str, StudyKind] = {kind.name: kind for kind in (CellSize(),)}
+"""Every study by name, in the order of the paper."""
+
+ALL = "all"
+
+
+def chosen_studies(name: str, config: RunConfig) -> tuple[list[StudyKind], dict[str, str]]:
+    """Studies to do, and why others cannot be done.
+
+    Parameters
+    ----------
+    name
+        Of a study, or ``all``.
+    config
+        The run's configuration.
+
+    Raises
+    ------
+    ConfigError
+        When there is no such study, or the configuration does not allow the one that is asked
+        for.
+    """
+    if name != ALL and name not in STUDIES:
+        msg = f"study: found {name!r}, allowed: {', '.join([ALL, *STUDIES])}"
+        raise ConfigError(msg)
+    asked = list(STUDIES.values()) if name == ALL else [STUDIES[name]]
+    lacking = {kind.name: kind.lacks(config) for kind in asked}
+    if name != ALL and lacking[name]:
+        msg = f"{name}: {lacking[name]}"
+        raise ConfigError(msg)
+    kinds = [kind for kind in asked if not lacking[kind.name]]
+    return kinds, {key: reason for key, reason in lacking.items() if reason}
+
+
+class Protocol:
+    """Some studies of one run as a plan.
+
+    Parameters
+    ----------
+    kinds
+        What to study.
+    root
+        Folder of the studies.
+    models
+        Files of the ensemble, below ``root``.
+    labels
+        Digests of the run's labels, see :func:`dasksse.study.inputs.take_labels`.
+    base_dir
+        Folder that paths in the configuration are relative to.
+    """
+
+    name = "study"
+
+    def __init__(
+        self,
+        kinds: Sequence[StudyKind],
+        *,
+        root: Path,
+        models: tuple[str, ...],
+        labels: Mapping[str, str],
+        base_dir: Path,
+    ) -> None:
+        self._kinds = kinds
+        self._root = root
+        self._models = models
+        self._labels = labels
+        self._base_dir = base_dir
+        self.outcomes: dict[str, Outcome] = {}
+        """What was found so far, by study."""
+
+    def plan(self, config: RunConfig, digests: Mapping[str, str], state: RunState) -> Plan:
+        """Units that can start now, of all studies at once."""
+        walk = Walk(state)
+        bench = Bench(
+            walk=walk,
+            config=config,
+            digests=digests,
+            models=self._models,
+            labels=tuple(imported_labels(self._labels)),
+            root=self._root,
+            base_dir=self._base_dir,
+        )
+        for kind in self._kinds:
+            try:
+                outcome = kind.conclude(bench)
+            except WaitingError:
+                continue
+            if outcome is not None:
+                self.outcomes[kind.name] = outcome
+                walk.milestone(f"study-{kind.name}", f"{kind.title}: {outcome.verdict.text}")
+        waiting = [kind.name for kind in self._kinds if kind.name not in self.outcomes]
+        walk.plan.stage = ", ".join(waiting[:3]) + (" ..." if len(waiting) > 3 else "")  # noqa: PLR2004
+        walk.plan.is_finished = not waiting and not walk.plan.ready
+        return walk.plan
