@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -41,6 +41,10 @@ class Series:
     is_published: bool = False
 
 
+def _known(point: Mapping[str, Json]) -> dict[str, Any]:
+    return {key: point[key] for key in _KEYS if key in point}
+
+
 @styled
 def d_of_temperature(series: Sequence[Series], *, mobile_species: str) -> Figure:
     """D of each case against 1000/T, upper bounds as arrows.
@@ -53,9 +57,7 @@ def d_of_temperature(series: Sequence[Series], *, mobile_species: str) -> Figure
     figure = Figure(figsize=(5.4, 4.2), layout="constrained")
     axes = figure.subplots()
     for place, one in enumerate(series):
-        points = leave_out(
-            [DiffusionPoint(**{key: p.get(key) for key in _KEYS}) for p in one.points]
-        )
+        points = leave_out([DiffusionPoint(**_known(point)) for point in one.points])
         marker = MARKERS[place % len(MARKERS)]
         colour = MUTED if one.is_published else CYCLE[place % len(CYCLE)]
         face = "white" if one.is_published else colour
