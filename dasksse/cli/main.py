@@ -237,6 +237,12 @@ def _add_relax(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", type=Path, help="write the numbers to this file")
 
 
+def _add_study(parser: argparse.ArgumentParser) -> None:
+    from dasksse.cli.study_command import add_arguments
+
+    add_arguments(parser)
+
+
 def _add_schema(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", type=Path, help="file; standard output when absent")
 
@@ -263,6 +269,7 @@ _COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     "drill": ("kill what can die in a toy run; prove that nothing is lost", _add_drill),
     "converge": ("settings of the calculator: how fine they must be", _add_converge),
     "relax": ("lattice parameters of relaxed crystals, by functional", _add_relax),
+    "study": ("studies of the potential: accuracy, sizes, lengths, D(T) ...", _add_study),
     "schema": ("JSON schema of the configuration, for editors", _add_schema),
 }
 """Command: help and arguments; each lives in ``dasksse.cli.<command>_command:command``, with

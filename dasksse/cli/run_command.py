@@ -23,6 +23,7 @@ from dasksse.loop.display import MARGIN, Display
 from dasksse.loop.driver import Driver
 from dasksse.loop.ending import Ending, run_hook, summarise
 from dasksse.loop.prepare import digests_in, keep_config, open_run_folder
+from dasksse.loop.schemes import SCHEMES
 from dasksse.report.formats import format_duration
 from dasksse.store.folders import driver_lock
 from dasksse.store.journal import Journal, open_journal
@@ -46,13 +47,46 @@ def command(arguments: argparse.Namespace) -> int:
     if arguments.dry_run:
         print_plan(console, loaded, engine, n_atoms, root)
         return 0
+    work_through(console, loaded, engine, root, words=same_command(arguments, root))
+    return 0
+
+
+def work_through(
+    console: Console,
+    loaded: LoadedConfig,
+    engine: RegistrySection,
+    root: Path,
+    *,
+    words: str,
+    scheme: str = "dpgen",
+) -> None:
+    """Start or continue a run, and work until its plan is finished.
+
+    Parameters
+    ----------
+    console
+        Where the user watches.
+    loaded, engine
+        The configuration, and where to work.
+    root
+        Run folder.
+    words
+        The command that continues the run, for the log.
+    scheme
+        One of :data:`dasksse.loop.schemes.SCHEMES`.
+
+    Raises
+    ------
+    DasksseError
+        When the run cannot be finished; it is told in the log and by the user's hook first.
+    """
     check_programs()
+    n_atoms = count_atoms(loaded)
     folder, changes = open_run_folder(loaded, root)
     heed_signals()
     with driver_lock(folder):
         keep_config(loaded, folder)
         log = RunLog(folder.log)
-        words = _same_command(arguments, root)
         log.write(f"start: dasksse {__version__}, process {os.getpid()} on {gethostname()}")
         log.write(f"command: {words}")
         try:
@@ -61,8 +95,9 @@ def command(arguments: argparse.Namespace) -> int:
             events = [(time.time(), text) for text in notes]
             journal.write(events=events, facts={"command": words})
             _say_notes(console, folder, log, notes)
-            n_units = _drive(console, loaded, engine, folder, journal, n_atoms)
-            _finish(console, folder, journal, is_new=n_units > 0)
+            n_units = _drive(console, loaded, engine, folder, journal, n_atoms, scheme)
+            if scheme == "dpgen" or n_units:
+                _finish(console, folder, journal, is_new=n_units > 0)
             ending = Ending("finished", "finished")
         except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - told, then raised
             ending = Ending.of(error)
@@ -70,7 +105,6 @@ def command(arguments: argparse.Namespace) -> int:
     _tell(console, loaded, folder, ending)
     if ending.error is not None:
         raise ending.error
-    return 0
 
 
 def heed_signals() -> None:
@@ -84,7 +118,7 @@ def _interrupt(signum: int, frame: object) -> None:  # noqa: ARG001 - signal han
     raise KeyboardInterrupt
 
 
-def _same_command(arguments: argparse.Namespace, root: Path) -> str:
+def same_command(arguments: argparse.Namespace, root: Path) -> str:
     """The command that continues the run, from any folder."""
     words = ["python", "-m", "dasksse.run", str(arguments.config.absolute())]
     words += ["--dir", str(root)]
@@ -124,12 +158,14 @@ def _drive(
     folder: RunFolder,
     journal: Journal,
     n_atoms: dict[str, int],
+    scheme: str,
 ) -> int:
     """Work until the plan is finished; number of units that were done in it."""
     config = loaded.config
     estimate, _ = estimate_for(loaded, engine, n_atoms, folder.root)
     start = Start(folder.root, config.reproducible, config.stop.hung_after_s)
     display = Display(folder, console, estimate=estimate, slots=slots(engine))
+    was_finished = journal.facts().get("state") == "finished"
     journal.set_facts({"state": "running", "version": __version__})
     driver = Driver(
         config,
@@ -138,12 +174,13 @@ def _drive(
         journal=journal,
         start_runner=lambda: make_runner(engine, start),
         display=display,
+        scheme=SCHEMES[scheme],
     )
     display.start()
     state = "interrupted"
     try:
         driver.run()
-        state = "finished"
+        state = "finished" if scheme == "dpgen" or was_finished else "learned"
     except Exception as error:
         state = f"stopped: {error}"
         raise

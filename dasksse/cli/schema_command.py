@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from dasksse.config.load import EXTENDS
 from dasksse.config.schema import RunConfig
 from dasksse.engine.cluster import ENGINES
 from dasksse.label import calculator_schema
@@ -35,6 +36,12 @@ def config_schema() -> dict[str, Any]:
     schema["$defs"]["SelectSection"]["properties"]["diversity"]["enum"] = sorted(PICKERS)
     schema["properties"]["engine"] = {"oneOf": engines, "default": {"kind": "local"}}
     schema["$defs"]["LabelSection"]["properties"]["calculator"] = calculator_schema()
+    schema["properties"][EXTENDS] = {
+        "type": "string",
+        "description": "File in the same folder whose keys are taken over where this one is "
+        "silent.",
+    }
+    schema["anyOf"] = [{"required": schema.pop("required")}, {"required": [EXTENDS]}]
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     schema["title"] = "dasksse run configuration"
     return schema

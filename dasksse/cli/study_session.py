@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from dasksse.config.load import LoadedConfig
     from dasksse.config.schema import RegistrySection
+    from dasksse.loop.estimate import Estimate
     from dasksse.study import Study
 
 
@@ -35,19 +36,20 @@ def work(
     root: Path,
     *,
     reproducible: bool,
-) -> None:
-    """Do the units of a study, or those that are left of it."""
+    estimate: Estimate | None = None,
+) -> int:
+    """Do the units of a study, or those that are left of it; how many were done."""
     config = loaded.config
     folder = open_study(root, study.name)
     console.print(f"folder {root}", highlight=False)
     heed_signals()
     start = Start(root, reproducible=reproducible, hung_after_s=config.stop.hung_after_s)
-    run_study(
+    return run_study(
         study,
         loaded,
         folder,
         start_runner=lambda: make_runner(engine, start),
-        display=Display(folder, console, estimate=None, slots=slots(engine)),
+        display=Display(folder, console, estimate=estimate, slots=slots(engine)),
     )
 
 

@@ -1,8 +1,10 @@
-"""From a YAML file to a :class:`RunConfig`; every error names file, key and line."""
+"""From YAML files to a :class:`RunConfig`; every error names file, key and line."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import reduce
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -13,8 +15,7 @@ from dasksse.config.schema import RunConfig
 from dasksse.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-    from pathlib import Path
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 FREE_SECTIONS = (
     "select",
@@ -30,6 +31,32 @@ FREE_SECTIONS = (
 finished work wrong."""
 
 
+EXTENDS = "extends"
+"""Key that names the file whose keys a configuration takes over."""
+
+_OWN_SETTINGS = ("kind", "type")
+"""A mapping with another one of these brings its own settings, and takes over none."""
+
+
+@dataclass(frozen=True)
+class ConfigFile:
+    """A YAML file with a configuration, or with a part of one.
+
+    Attributes
+    ----------
+    path
+        The file.
+    text
+        Its text.
+    values
+        What it says.
+    """
+
+    path: Path
+    text: str
+    values: dict[str, Any]
+
+
 @dataclass(frozen=True)
 class LoadedConfig:
     """A validated configuration and where it came from.
@@ -38,15 +65,22 @@ class LoadedConfig:
     ----------
     config
         The validated models.
-    path
-        The YAML file.
-    text
-        Its text, kept with the run.
+    files
+        The YAML file, and those it extends, the nearest first.
     """
 
     config: RunConfig
-    path: Path
-    text: str
+    files: tuple[ConfigFile, ...]
+
+    @property
+    def path(self) -> Path:
+        """The YAML file."""
+        return self.files[0].path
+
+    @property
+    def text(self) -> str:
+        """Its text, kept with the run."""
+        return self.files[0].text
 
     @property
     def base_dir(self) -> Path:
@@ -55,7 +89,7 @@ class LoadedConfig:
 
     def error(self, key: str, message: str) -> ConfigError:
         """Error that names this file, a key, and the key's line."""
-        return ConfigError(_locate(self.path, _line_numbers(self.text), key, message))
+        return ConfigError(_locate(self.files, key, message))
 
     def check(self, key: str, test: Callable[[], Any]) -> Any:  # noqa: ANN401 - the test's value
         """Run a check of a registry; a ConfigError it raises gets file and key."""
@@ -103,12 +137,16 @@ def _repeated_key(text: str) -> tuple[str, int] | None:
     return None
 
 
-def _locate(path: Path, lines: dict[str, int], key: str, message: str) -> str:
+def _locate(files: Sequence[ConfigFile], key: str, message: str) -> str:
+    """The message with the file and line of a key, or of the nearest key above it."""
+    lines = {file.path: _line_numbers(file.text) for file in files}
     known = key
-    while known and known not in lines:
+    while known:
+        for path, numbers in lines.items():
+            if known in numbers:
+                return f"{path}:{key} (line {numbers[known]}): {message}"
         known = known.rpartition(".")[0]
-    line = f" (line {lines[known]})" if known else ""
-    return f"{path}:{key}{line}: {message}" if key else f"{path}: {message}"
+    return f"{files[0].path}:{key}: {message}" if key else f"{files[0].path}: {message}"
 
 
 def read_yaml(path: Path) -> tuple[str, Any]:
@@ -139,6 +177,63 @@ def read_yaml(path: Path) -> tuple[str, Any]:
     return text, value
 
 
+def read_files(path: Path) -> tuple[ConfigFile, ...]:
+    """A configuration file and those it extends, the nearest first.
+
+    Raises
+    ------
+    ConfigError
+        When a file cannot be read, is no mapping, or extends what it must not.
+    """
+    files: list[ConfigFile] = []
+    following: Path | None = path
+    while following is not None:
+        text, values = read_yaml(following)
+        if not isinstance(values, dict):
+            found = type(values).__name__
+            msg = f"{following}: a run config is a mapping of sections, found {found}"
+            raise ConfigError(msg)
+        files.append(ConfigFile(following.resolve(), text, values))
+        following = _extended(files)
+    return tuple(files)
+
+
+def _extended(files: Sequence[ConfigFile]) -> Path | None:
+    """File that the last one extends."""
+    last = files[-1]
+    name = last.values.get(EXTENDS)
+    if name is None:
+        return None
+    if not isinstance(name, str) or Path(name).name != name:
+        message = (
+            f"found {name!r}, allowed: the name of a file in the same folder, so that relative "
+            "paths in both mean the same"
+        )
+        raise ConfigError(_locate([last], EXTENDS, message))
+    path = last.path.with_name(name)
+    if not path.is_file():
+        raise ConfigError(_locate([last], EXTENDS, f"found {name!r}, but there is no {path}"))
+    if path.resolve() in {file.path for file in files}:
+        message = f"found {name!r}, which extends this file in turn"
+        raise ConfigError(_locate([last], EXTENDS, message))
+    return path
+
+
+def combine(files: Sequence[ConfigFile]) -> dict[str, Any]:
+    """What a file and those it extends say together: the nearest file wins."""
+    values: dict[str, Any] = reduce(_over, (file.values for file in reversed(files)))
+    return {key: value for key, value in values.items() if key != EXTENDS}
+
+
+def _over(below: Any, above: Any) -> Any:  # noqa: ANN401 - any YAML value
+    """Mappings key by key, of all else the upper value."""
+    if not (isinstance(below, dict) and isinstance(above, dict)):
+        return above
+    if any(key in above and above[key] != below.get(key) for key in _OWN_SETTINGS):
+        return above
+    return {**below, **{key: _over(below.get(key), value) for key, value in above.items()}}
+
+
 def load_config(path: Path) -> LoadedConfig:
     """Read and validate a run's configuration.
 
@@ -147,20 +242,16 @@ def load_config(path: Path) -> LoadedConfig:
     ConfigError
         With one line per problem: file, key, line, what was found, what is allowed.
     """
-    text, value = read_yaml(path)
-    if not isinstance(value, dict):
-        msg = f"{path}: a run config is a mapping of sections, found {type(value).__name__}"
-        raise ConfigError(msg)
+    files = read_files(path)
     try:
-        config = RunConfig.model_validate(value)
+        config = RunConfig.model_validate(combine(files))
     except ValidationError as error:
-        lines = _line_numbers(text)
         problems = [
-            _locate(path, lines, *_split(sentence))
+            _locate(files, *_split(sentence))
             for sentence in describe_validation(error, model=RunConfig)
         ]
         raise ConfigError("\n".join(problems)) from error
-    return LoadedConfig(config, path.resolve(), text)
+    return LoadedConfig(config, files)
 
 
 def _split(sentence: str) -> tuple[str, str]:

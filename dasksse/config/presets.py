@@ -5,8 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-import yaml
-
+from dasksse.config.load import combine, read_files
 from dasksse.config.messages import nearest
 from dasksse.errors import ConfigError
 
@@ -28,7 +27,9 @@ def list_presets() -> dict[str, str]:
 
 
 def write_preset(name: str, folder: Path) -> Path:
-    """Write a commented ``config.yaml`` and the structures it names into a folder.
+    """Write a commented ``config.yaml`` into a folder, with all files it names.
+
+    These are the structures, and the presets that it extends, under their own names.
 
     Raises
     ------
@@ -43,13 +44,12 @@ def write_preset(name: str, folder: Path) -> Path:
     if target.exists():
         msg = f"{target} exists already; choose another folder"
         raise ConfigError(msg)
-    source = presets_dir() / f"{name}.yaml"
-    text = source.read_text(encoding="utf-8")
+    files = read_files(presets_dir() / f"{name}.yaml")
+    used = [system["structure"] for system in combine(files)["systems"]]
     folder.mkdir(parents=True, exist_ok=True)
-    for system in yaml.safe_load(text)["systems"]:
-        structure = Path(system["structure"])
-        if (presets_dir() / structure).is_file():
-            (folder / structure).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(presets_dir() / structure, folder / structure)
-    target.write_text(text, encoding="utf-8")
+    for file in [*used, *(base.path.name for base in files[1:])]:
+        if (presets_dir() / file).is_file():
+            (folder / file).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(presets_dir() / file, folder / file)
+    target.write_text(files[0].text, encoding="utf-8")
     return target

@@ -501,8 +501,10 @@ class SelectSection(Section):
     deviation_of: Literal["all", "mobile"] = Field(
         default="all", description="Deviation over all atoms, or over the mobile species alone."
     )
-    max_labels: Annotated[int, Field(ge=0)] = Field(
-        default=300, description="Most candidates labelled per system and generation."
+    max_labels: Annotated[int, Field(ge=0)] | dict[Name, Annotated[int, Field(ge=0)]] = Field(
+        default=300,
+        description="Most candidates labelled per system and generation: one number, or one "
+        "for each system that is explored, such as `{small: 300, large: 150}`.",
     )
     diversity: Name = Field(
         default="farthest_point",
@@ -522,6 +524,10 @@ class SelectSection(Section):
     max_volume_ratio: Annotated[float, Field(gt=1.0)] = Field(
         default=1.25, description="Refuse candidates whose volume changed by more."
     )
+
+    def labels_of(self, system: str) -> int:
+        """Most candidates of a system that are labelled in a generation."""
+        return self.max_labels[system] if isinstance(self.max_labels, dict) else self.max_labels
 
 
 class ProbeSection(Section):
@@ -726,6 +732,25 @@ class RunConfig(Section):
                 if name not in names:
                     msg = f"{where}: no system named {name!r}; there are {names}"
                     raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _labels_of_every_explored_system(self) -> Self:
+        limits = self.select.max_labels
+        if not isinstance(limits, dict):
+            return self
+        names = {system.name for system in self.systems}
+        explored = {name for line in self.explore.schedule for name in line.systems}
+        for what, wrong in (
+            ("no system named", limits.keys() - names),
+            ("no number for", explored - limits.keys()),
+        ):
+            if wrong:
+                msg = (
+                    f"select.max_labels: {what} {', '.join(sorted(wrong))}; give one number "
+                    f"for all, or one for each of {', '.join(sorted(explored))}"
+                )
+                raise ValueError(msg)
         return self
 
     @model_validator(mode="after")

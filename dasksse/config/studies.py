@@ -213,6 +213,11 @@ class DiffusionStudySection(MdStudySection):
     long_factor: Annotated[float, Field(ge=1.0)] = Field(
         default=10.0, description="10 ns at 300 K where the others run 1 ns."
     )
+    also_fixed_cell: bool = Field(
+        default=False,
+        description="Run the ordered crystal above 700 K in the cell of `reference_K` as well: "
+        "what the expansion does to D (Fig. 10).",
+    )
 
 
 class MembersSection(Section):

@@ -116,7 +116,7 @@ def estimate_run(
             steps = length_ps * FS_PER_PS / config.explore.timestep_fs
             interval = config.explore.frame_interval_steps
             _add_md(estimate, config, "md", n_atoms[name], _runs(line), steps, interval)
-            add_labels(name, config.select.max_labels + config.select.accurate_checks)
+            add_labels(name, config.select.labels_of(name) + config.select.accurate_checks)
         if generation == config.probe.generation:
             add_labels(line.systems[0], config.probe.n_frames)
     _add_training(estimate, config, len(rounds), trained_atoms, is_last=True)
@@ -198,6 +198,22 @@ def _add_training(
     estimate.add("train", members, members * steps, core_s)
 
 
+def md_core_s_per_step(config: RunConfig, n_atoms: float, interval: int) -> float:
+    """Rough core-seconds of an MD step in which model 0 drives and all judge each frame.
+
+    Parameters
+    ----------
+    config
+        The run's configuration.
+    n_atoms
+        Atoms of the cell.
+    interval
+        Steps between frames.
+    """
+    share = (1.0 + (config.train.ensemble_size - 1) / interval) / 1.3
+    return 0.6 * _MD_S * _net_factor(config) * n_atoms / _REFERENCE_ATOMS * share
+
+
 def _add_md(
     estimate: Estimate,
     config: RunConfig,
@@ -207,10 +223,7 @@ def _add_md(
     steps: float,
     interval: int,
 ) -> None:
-    models = config.train.ensemble_size
-    # model 0 every step, the others once a frame
-    share = (1.0 + (models - 1) / interval) / 1.3
-    seconds = 0.6 * _MD_S * _net_factor(config) * n_atoms / _REFERENCE_ATOMS * share
+    seconds = md_core_s_per_step(config, n_atoms, interval)
     estimate.add(kind, runs, runs * steps, runs * steps * seconds)
     per_frame = _BYTES_PER_ATOM_FRAME if config.store.step_A else _LOSSLESS_BYTES_PER_ATOM_FRAME
     estimate.disk_bytes += runs * steps / interval * n_atoms * per_frame

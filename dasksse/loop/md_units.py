@@ -237,9 +237,10 @@ def select_unit(
     about: Mapping[str, Json],
 ) -> Unit:
     """Verdict on every frame of a system, and which get a label."""
+    section = config.select.model_dump(mode="json", exclude={"trust"})
     payload = {
         **frames_of(plan, runs),
-        "section": config.select.model_dump(mode="json", exclude={"trust"}),
+        "section": {**section, "max_labels": config.select.labels_of(str(about["system"]))},
         "levels": list(levels),
         "excluded": list(excluded),
         "labelled": [list(source) for source in labelled],

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 import json
-import os
 import re
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +17,7 @@ from dasksse.report.diffusion_tables import (
     motion_rows,
     production_rows,
 )
+from dasksse.report.files import remove_figure, write_figure, write_whole
 from dasksse.report.formats import (
     SECONDS_PER_HOUR,
     format_core_time,
@@ -46,7 +44,6 @@ if TYPE_CHECKING:
     from dasksse.report.data import RunReport
 
 TEMPLATE = "template.html.j2"
-FORMATS = ("svg", "png")
 PERFORMANCE = "dask-performance.html"
 """What Dask itself reports of a session, written by the engine."""
 
@@ -96,11 +93,11 @@ def write_report(report: RunReport, folder: Path) -> Path:
         (folder / "figures").mkdir(parents=True, exist_ok=True)
         figures = _write_figures(report, folder / "figures")
         summary = json.dumps(summarise(report), indent=1, allow_nan=False, ensure_ascii=False)
-        _write_whole(folder / "summary.json", summary.encode())
+        write_whole(folder / "summary.json", summary.encode())
         page = folder / "index.html"
         performance = PERFORMANCE if (folder / PERFORMANCE).is_file() else ""
         text = render_page(report, figures, performance=performance)
-        _write_whole(page, text.encode())
+        write_whole(page, text.encode())
     except OSError as error:
         msg = f"cannot write the report to {folder}: {error}; free space or choose a folder"
         raise StoreError(msg) from error
@@ -139,7 +136,7 @@ def render_page(
         level_titles=LEVEL_TITLES,
         figures=figures,
         performance=performance,
-        tables={name: _shown_table(make(report)) for name, make in _TABLES.items()},
+        tables={name: shown_table(make(report)) for name, make in _TABLES.items()},
         size_sentences=size_sentences(report),
         label_notes=shown_label_notes(report),
         timing=_timing_lines(report.timing),
@@ -163,7 +160,7 @@ _TABLES: Mapping[str, Callable[[RunReport], list[Row]]] = {
 }
 
 
-def _shown_table(rows: Sequence[Row]) -> ShownTable:
+def shown_table(rows: Sequence[Row]) -> ShownTable:
     """Columns in which every cell starts like a number are numeric."""
     columns = rows[0] if rows else {}
     numeric = {column for column in columns if all(_NUMERIC.match(row[column]) for row in rows)}
@@ -190,42 +187,17 @@ def _timing_lines(timing: Mapping[str, object]) -> list[tuple[str, str]]:
 
 def _write_figures(report: RunReport, folder: Path) -> list[ShownFigure]:
     """Draw what can be drawn; remove files of figures that cannot."""
-    from dasksse.report.figures import FIGURES, save_figure
+    from dasksse.report.figures import FIGURES
 
     shown: list[ShownFigure] = []
     for entry in FIGURES:
-        paths = {suffix: folder / f"{entry.name}.{suffix}" for suffix in FORMATS}
         try:
             figure = entry.draw(report)
         except AnalysisError:
-            for path in paths.values():
-                path.unlink(missing_ok=True)
+            remove_figure(folder, entry.name)
             continue
-        for suffix, path in paths.items():
-            with tempfile.TemporaryDirectory(dir=folder) as scratch:
-                drawn = Path(scratch) / f"figure.{suffix}"
-                save_figure(figure, drawn)
-                drawn.replace(path)
-            figure.set_layout_engine("none")  # laid out once; half of the time goes there
-        encoded = base64.b64encode(paths["svg"].read_bytes()).decode()
+        source, width_px = write_figure(figure, folder, entry.name)
         shown.append(
-            ShownFigure(
-                entry.name,
-                entry.section,
-                entry.title,
-                entry.caption,
-                f"data:image/svg+xml;base64,{encoded}",
-                round(figure.get_figwidth() * 96 * 1.25),
-            )
+            ShownFigure(entry.name, entry.section, entry.title, entry.caption, source, width_px)
         )
     return shown
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    """Write beside the final name and rename, so that the file is whole or not there."""
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        scratch.write_bytes(content)
-        scratch.replace(path)
-    finally:
-        scratch.unlink(missing_ok=True)

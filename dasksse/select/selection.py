@@ -69,6 +69,7 @@ def select_frames(
     candidates: CandidateSet,
     section: SelectSection,
     *,
+    max_labels: int,
     low: float,
     high: float,
     seed: int,
@@ -85,7 +86,9 @@ def select_frames(
     candidates
         Frames of one system.
     section
-        How many to choose, by which method, and what is refused.
+        How many to check, by which method to choose, and what is refused.
+    max_labels
+        Most candidates to choose.
     low, high
         Trust levels [eV/Å].
     seed
@@ -114,15 +117,15 @@ def select_frames(
 
     reason = _reasons_before_choice(candidates.deviation, verdict, refused)
     wanted = np.flatnonzero(reason == Reason.NOT_NEEDED)
-    described = _thin(wanted, max(MAX_DESCRIBED, section.max_labels), thin_seed)
+    described = _thin(wanted, max(MAX_DESCRIBED, max_labels), thin_seed)
     order = pick_order(
         candidates.frames.take(described),
         method=section.diversity,
         seed=diverse_seed,
-        n=section.max_labels,
+        n=max_labels,
         already=already,
     )
-    if len(order) < section.max_labels:  # it ended because only equal frames were left
+    if len(order) < max_labels:  # it ended because only equal frames were left
         reason[described] = Reason.DUPLICATE
     picks = [int(i) for i in described[order]]
     reason[picks] = Reason.PICKED

@@ -153,7 +153,7 @@ class LabelFacts:
 
 def read_label_facts(run_dir: Path) -> list[LabelFacts]:
     """What a store knows of its labels, failed ones included; nothing without a store."""
-    if not (run_dir / STORE_NAME).is_dir():
+    if not (run_dir / STORE_NAME / "zarr.json").is_file():
         return []
     root = open_store(run_dir, mode="r")
     if "labels" not in root:

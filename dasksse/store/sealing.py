@@ -41,10 +41,12 @@ def seal(where: Path) -> None:
     Parameters
     ----------
     where
-        Run folder or store (``*.zarr``).
+        Run folder or store (``*.zarr``); without a store nothing is done.
     """
     import zarr
 
+    if not (store_path(where) / "zarr.json").is_file():
+        return
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # consolidated metadata is outside the v3 text
         zarr.consolidate_metadata(store_path(where))

@@ -45,6 +45,8 @@ class Bench:
         Folder of the study.
     base_dir
         Folder that paths in the configuration are relative to.
+    levels
+        Trust levels [eV/Å].
     """
 
     walk: Walk
@@ -54,13 +56,8 @@ class Bench:
     labels: tuple[LabelSource, ...]
     root: Path
     base_dir: Path
+    levels: tuple[float, float]
     _committed: set[str] = field(default_factory=set)
-
-    @property
-    def levels(self) -> tuple[float, float]:
-        """Trust levels [eV/Å]."""
-        trust = self.config.select.trust
-        return trust.low_eV_A, trust.high_eV_A
 
     def structure(self, system: SystemSection) -> Mapping[str, Json] | None:
         """A crystal, built: record with ``file``, ``n_atoms``, ``numbers`` and so on."""

@@ -34,18 +34,35 @@ POINT_KEYS = (
 """What studies keep of a point of the diffusion stage."""
 
 
-def points_of(record: Mapping[str, Json], **about: Json) -> list[dict[str, Any]]:
+TRANSPORT_KEYS = (
+    "D_collective_m2_s",
+    "D_collective_err_m2_s",
+    "haven_ratio",
+    "haven_ratio_err",
+    "sigma_mS_cm",
+    "sigma_err_mS_cm",
+    "sigma_collective_mS_cm",
+    "sigma_collective_err_mS_cm",
+)
+"""What studies that ask for conductivities keep besides."""
+
+
+def points_of(
+    record: Mapping[str, Json], *, keys: Sequence[str] = POINT_KEYS, **about: Json
+) -> list[dict[str, Any]]:
     """Points of a diffusion record, each with what is said about its case.
 
     Parameters
     ----------
     record
         From :meth:`dasksse.study.bench.Bench.diffusion`.
+    keys
+        What to keep of each point.
     about
         Facts of the case, such as ``n_atoms=400``.
     """
     return [
-        {**about, **{key: point.get(key) for key in POINT_KEYS}} for point in record["points"]
+        {**about, **{key: point.get(key) for key in keys}} for point in record["points"]
     ]
 
 
@@ -62,7 +79,10 @@ def resolved(points: Iterable[Mapping[str, Json]]) -> list[Mapping[str, Json]]:
 
 
 def fit_of(
-    points: Sequence[Mapping[str, Json]], *, squared_charge_density_A3: float | None = None
+    points: Sequence[Mapping[str, Json]],
+    *,
+    at_K: float = 300.0,
+    squared_charge_density_A3: float | None = None,
 ) -> dict[str, Any] | None:
     """Arrhenius fit of points as ``dasksse arrhenius --json`` gives it; None without one.
 
@@ -79,7 +99,9 @@ def fit_of(
     measured = leave_out([DiffusionPoint(**{k: point[k] for k in keys}) for point in points])
     if not measured:
         return None
-    fit = fit_points(measured, squared_charge_density_A3=squared_charge_density_A3).fit
+    fit = fit_points(
+        measured, at_K=at_K, squared_charge_density_A3=squared_charge_density_A3
+    ).fit
     return None if fit is None else dict(fit.to_json())
 
 

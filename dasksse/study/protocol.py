@@ -66,6 +66,8 @@ class Protocol:
         Digests of the run's labels, see :func:`dasksse.study.inputs.take_labels`.
     base_dir
         Folder that paths in the configuration are relative to.
+    levels
+        Trust levels [eV/Å]; those of the configuration when None.
     """
 
     name = "study"
@@ -78,18 +80,21 @@ class Protocol:
         models: tuple[str, ...],
         labels: Mapping[str, str],
         base_dir: Path,
+        levels: tuple[float, float] | None = None,
     ) -> None:
         self._kinds = kinds
         self._root = root
         self._models = models
         self._labels = labels
         self._base_dir = base_dir
+        self._levels = levels
         self.outcomes: dict[str, Outcome] = {}
         """What was found so far, by study."""
 
     def plan(self, config: RunConfig, digests: Mapping[str, str], state: RunState) -> Plan:
         """Units that can start now, of all studies at once."""
         walk = Walk(state)
+        trust = config.select.trust
         bench = Bench(
             walk=walk,
             config=config,
@@ -98,6 +103,7 @@ class Protocol:
             labels=tuple(imported_labels(self._labels)),
             root=self._root,
             base_dir=self._base_dir,
+            levels=self._levels or (trust.low_eV_A, trust.high_eV_A),
         )
         for kind in self._kinds:
             try:

@@ -80,7 +80,7 @@ def run_study(
     *,
     start_runner: Callable[[], Runner],
     display: Display,
-) -> None:
+) -> int:
     """Work until the study's plan is finished, from where the last session ended.
 
     Parameters
@@ -95,6 +95,11 @@ def run_study(
         Starts the engine; called only when there is work.
     display
         Where the user watches.
+
+    Returns
+    -------
+    int
+        Units that were done in this session.
 
     Raises
     ------
@@ -129,3 +134,4 @@ def run_study(
             with contextlib.suppress(StoreError):  # a full disk is what ended it, then
                 journal.set_facts({"state": state, "ended": time.time(), **driver.times()})
             journal.close()
+    return driver.n_units

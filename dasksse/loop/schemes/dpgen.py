@@ -51,16 +51,27 @@ def plan_dpgen(config: RunConfig, digests: Mapping[str, str], state: RunState) -
     state
         What is done.
     """
+    return _plan(config, digests, state, produces=True)
+
+
+def plan_learning(config: RunConfig, digests: Mapping[str, str], state: RunState) -> Plan:
+    """As :func:`plan_dpgen`, up to the last training; production is left to others."""
+    return _plan(config, digests, state, produces=False)
+
+
+def _plan(
+    config: RunConfig, digests: Mapping[str, str], state: RunState, *, produces: bool
+) -> Plan:
     walk = Walk(state)
     try:
-        _walk(walk, config, digests)
+        _walk(walk, config, digests, produces=produces)
     except WaitingError:
         return walk.plan
     walk.plan.is_finished = not walk.plan.ready and not walk.plan.blocked
     return walk.plan
 
 
-def _walk(walk: Walk, config: RunConfig, digests: Mapping[str, str]) -> None:
+def _walk(walk: Walk, config: RunConfig, digests: Mapping[str, str], *, produces: bool) -> None:
     learning = _prepare(walk, config, digests)
     generation = 0
     for line in config.explore.schedule:
@@ -74,7 +85,8 @@ def _walk(walk: Walk, config: RunConfig, digests: Mapping[str, str]) -> None:
                 break
     _train(walk, config, learning, generation, is_last=True)
     evaluate(walk, config, learning, generation, new=[])
-    produce(walk, config, learning, generation)
+    if produces:
+        produce(walk, config, learning, generation)
     learning.note_labels(walk)
     if walk.plan.ready:
         walk.plan.stage = walk.plan.stage or "evaluation"
@@ -302,4 +314,4 @@ def _trust_levels(config: RunConfig, ensemble: Ensemble) -> tuple[float, float]:
     return trust.low_eV_A, trust.high_eV_A
 
 
-__all__ = ["plan_dpgen"]
+__all__ = ["plan_dpgen", "plan_learning"]

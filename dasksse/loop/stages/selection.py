@@ -88,6 +88,7 @@ def select(payload: Mapping[str, Json], context: UnitContext) -> dict[str, Any]:
         chosen = select_frames(
             candidates,
             section,
+            max_labels=section.labels_of(payload["about"]["system"]),
             low=low,
             high=high,
             seed=payload["seed"],

@@ -12,7 +12,8 @@ import pytest
 from dasksse.errors import StoreError
 from dasksse.report import write_report
 from dasksse.report.cards import diffusion_cards, learning_cards, state_cards
-from dasksse.report.html import FORMATS, PERFORMANCE, render_page
+from dasksse.report.files import FORMATS
+from dasksse.report.html import PERFORMANCE, render_page
 
 if TYPE_CHECKING:
     from dasksse.report.data import RunReport

@@ -25,11 +25,15 @@ DEFECTS = {
 }
 
 
-def select(candidates: CandidateSet, *, seed: int = 1, **settings: object) -> Selection:
+def select(
+    candidates: CandidateSet, *, seed: int = 1, max_labels: int = 4, **settings: object
+) -> Selection:
     section = SelectSection.model_validate(
-        {"max_labels": 4, "accurate_checks": 0, "intact_framework": True} | settings
+        {"accurate_checks": 0, "intact_framework": True} | settings
     )
-    return select_frames(candidates, section, low=0.3, high=0.6, seed=seed)
+    return select_frames(
+        candidates, section, max_labels=max_labels, low=0.3, high=0.6, seed=seed
+    )
 
 
 def test_every_frame_has_a_verdict_and_a_reason(
@@ -147,11 +151,12 @@ def test_a_candidate_that_is_labelled_already_is_a_duplicate(
     make_candidates: Callable[..., CandidateSet],
 ) -> None:
     candidates = make_candidates(3)
-    section = SelectSection(max_labels=5, accurate_checks=0)
+    section = SelectSection(accurate_checks=0)
 
     chosen = select_frames(
         candidates,
         section,
+        max_labels=5,
         low=0.3,
         high=0.6,
         seed=1,
@@ -166,9 +171,11 @@ def test_frames_of_the_probe_are_never_chosen(
     make_candidates: Callable[..., CandidateSet],
 ) -> None:
     candidates = make_candidates(4, deviation=np.array([0.1, 0.4, 0.1, 0.4]))
-    section = SelectSection(max_labels=5, accurate_checks=5)
+    section = SelectSection(accurate_checks=5)
 
-    chosen = select_frames(candidates, section, low=0.3, high=0.6, seed=1, excluded={0, 1})
+    chosen = select_frames(
+        candidates, section, max_labels=5, low=0.3, high=0.6, seed=1, excluded={0, 1}
+    )
 
     assert (chosen.picks, chosen.checks) == ([3], [2])
     assert chosen.reason[:2].tolist() == [Reason.PROBE] * 2

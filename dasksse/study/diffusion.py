@@ -1,0 +1,186 @@
+"""D(T) with the cell of each temperature: Figs. 10 and 13 of Huang et al. 2021."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from dasksse.report.figures.study_diffusion import study_diffusion
+from dasksse.study.case import Case, scaled, shuffled, studied_system, temperature_name
+from dasksse.study.diffusion_outcome import diffusion_outcome
+from dasksse.study.known_terms import budgets_of
+from dasksse.study.points import POINT_KEYS, TRANSPORT_KEYS, points_of
+from dasksse.study.published import published_for
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from matplotlib.figure import Figure
+
+    from dasksse.config.schema import RunConfig, SystemSection
+    from dasksse.records import Json
+    from dasksse.study.bench import Bench
+    from dasksse.study.outcome import Outcome
+
+ORDERED, DISORDERED, FIXED_CELL = "ordered", "disordered", "ordered, fixed cell"
+FIXED_ABOVE_K = 700.0
+"""The paper compares with the fixed cell above this temperature."""
+LARGEST_SCALE = 2.0
+"""Of volumes that a system may have."""
+NO_DISORDER = (
+    "No disordered crystal: neither studies.disorder.species nor a cation_ordering among the "
+    "systems says which cations exchange places."
+)
+NO_EXPANSION = (
+    "The study thermal-expansion gives no expansion: the cell of the structure file is kept at "
+    "all temperatures."
+)
+
+
+class DiffusionStudy:
+    """D against temperature, ordered and disordered, with what its error is made of."""
+
+    name = "diffusion"
+    title = "Diffusion"
+    question = "How fast does the mobile ion diffuse at each temperature, and how well is it known?"
+    source = "Huang et al. 2021, Figs. 10 and 13, doi:10.1063/5.0041849"
+    caption = (
+        "Left: D against temperature in the cell of each temperature, one standard error; "
+        "arrows: upper bounds; lines: fits, dashed outside of the data; hollow grey: the papers' "
+        "values at 300 K for this material. Right: parts of the error of D; arrows: limits; what "
+        "is not known is not drawn."
+    )
+
+    def lacks(self, config: RunConfig) -> str:
+        """Whether the expansion makes a cell that is not taken."""
+        section = config.studies.diffusion
+        if section.expansion_per_K == "measured":
+            return ""
+        system = studied_system(config, section.system)
+        for temperature_K in section.temperatures_K:
+            factor = volume_factor(
+                section.expansion_per_K, temperature_K, section.reference_K
+            )
+            if system.volume_scale * factor >= LARGEST_SCALE:
+                return (
+                    f"studies.diffusion.expansion_per_K: {section.expansion_per_K:g} makes the "
+                    f"cell {factor:.2f} times as large at {temperature_K:g} K; allowed: less "
+                    f"than {LARGEST_SCALE:g} times the structure file"
+                )
+        return ""
+
+    def cases(self, config: RunConfig) -> list[Case]:
+        """A case for each crystal and temperature, and those of a measured expansion."""
+        expansion = config.studies.diffusion.expansion_per_K
+        cases = [case for _, case in _cases(config, 0.0)]
+        if expansion == "measured":
+            from dasksse.study.thermal_expansion import ThermalExpansion
+
+            return [*ThermalExpansion().cases(config), *cases]
+        return cases
+
+    def n_labels(self, config: RunConfig) -> int:  # noqa: ARG002 - none whatever it says
+        """No single points."""
+        return 0
+
+    def conclude(self, bench: Bench) -> Outcome | None:
+        """D of each crystal and temperature, its fits and its error budget."""
+        expansion = _expansion_per_K(bench)
+        if expansion is None:
+            return None
+        notes: list[str] = []
+        if math.isnan(expansion):
+            notes.append(NO_EXPANSION)
+            expansion = 0.0
+        points: list[dict[str, Any]] = []
+        is_complete = True
+        numbers: list[int] = []
+        for branch, case in _cases(bench.config, expansion):
+            structure = bench.structure(case.system)
+            record = bench.diffusion(case)
+            if structure is None or record is None:
+                is_complete = False
+                continue
+            numbers = list(structure["numbers"])
+            notes += record.get("damaged", ())
+            points += points_of(
+                record,
+                keys=(*POINT_KEYS, *TRANSPORT_KEYS),
+                branch=branch,
+                n_atoms=int(structure["n_atoms"]),
+            )
+        if not is_complete:
+            return None
+        if bench.config.studies.diffusion.disordered and exchanged(bench.config) is None:
+            notes.append(NO_DISORDER)
+        return diffusion_outcome(
+            bench.config,
+            points,
+            expansion_per_K=expansion,
+            budgets=budgets_of(bench, points),
+            published=[one.to_json() for one in published_for(numbers)],
+            notes=notes,
+        )
+
+    def draw(self, values: Mapping[str, Json]) -> Figure:
+        """D against temperature beside the parts of its error."""
+        return study_diffusion(values)
+
+
+def volume_factor(expansion_per_K: float, temperature_K: float, reference_K: float) -> float:
+    """Volume relative to that at the reference, for a linear expansion of the lengths."""
+    return (1.0 + expansion_per_K * (temperature_K - reference_K)) ** 3
+
+
+def exchanged(config: RunConfig) -> tuple[tuple[str, ...], str | None] | None:
+    """Species that exchange places and their site; None where nothing says so."""
+    section = config.studies.disorder
+    if section.species:
+        return section.species, section.site
+    orderings = [one.cation_ordering for one in config.systems if one.cation_ordering]
+    return (orderings[0].species, orderings[0].site) if orderings else None
+
+
+def _expansion_per_K(bench: Bench) -> float | None:
+    """Linear expansion [1/K]; None while it is measured."""
+    asked = bench.config.studies.diffusion.expansion_per_K
+    if asked != "measured":
+        return asked
+    from dasksse.study.thermal_expansion import measured_expansion
+
+    return measured_expansion(bench)
+
+
+def _cases(config: RunConfig, expansion_per_K: float) -> list[tuple[str, Case]]:
+    """Branch and case of each temperature, in the cell of that temperature."""
+    section = config.studies.diffusion
+    ordered = studied_system(config, section.system)
+    branches = {ORDERED: ordered.model_copy(update={"cation_ordering": None})}
+    cations = exchanged(config)
+    if section.disordered and cations is not None:
+        species, site = cations
+        branches[DISORDERED] = shuffled(ordered, species=species, site=site, seed=config.seed)
+
+    def case(branch: str, word: str, system: SystemSection, temperature_K: float) -> Case:
+        is_long = temperature_K < section.long_below_K
+        return Case(
+            name=f"diffusion-{system.name}-{word}-{temperature_name(temperature_K)}",
+            system=system,
+            temperatures_K=(temperature_K,),
+            length_ps=section.length_ps * (section.long_factor if is_long else 1.0),
+            replicas=section.replicas,
+        )
+
+    cases = []
+    for branch, crystal in branches.items():
+        for temperature_K in section.temperatures_K:
+            factor = volume_factor(expansion_per_K, temperature_K, section.reference_K)
+            grown = crystal if math.isclose(factor, 1.0) else scaled(crystal, factor)
+            cases.append((branch, case(branch, branch, grown, temperature_K)))
+    if section.also_fixed_cell and section.expansion_per_K != 0.0:
+        cases += [
+            (FIXED_CELL, case(FIXED_CELL, "fixed", branches[ORDERED], temperature_K))
+            for temperature_K in section.temperatures_K
+            if temperature_K > FIXED_ABOVE_K
+        ]
+    return cases
