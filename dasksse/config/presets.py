@@ -20,7 +20,7 @@ def presets_dir() -> Path:
 def list_presets() -> dict[str, str]:
     """Preset names and the first comment line of each."""
     presets = {}
-    for path in sorted(presets_dir().glob("*.yaml")):
+    for path in sorted(presets_dir().glob("*.yaml"), key=lambda path: path.stem):
         first = path.read_text(encoding="utf-8").splitlines()[0]
         presets[path.stem] = first.lstrip("# ").strip()
     return presets

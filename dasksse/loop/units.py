@@ -278,12 +278,21 @@ def evaluate_unit(
     models: Sequence[str],
     dataset: Unit | None,
     sources: Mapping[str, Sequence[Sequence[str]]],
+    max_frames: int | None = None,
 ) -> Unit:
-    """Errors of an ensemble on the given labels, and on training and held-out ones."""
-    payload = {
+    """Errors of an ensemble on the given labels, and on training and held-out ones.
+
+    Parameters
+    ----------
+    max_frames
+        Frames of each set of the given labels at most, evenly drawn; all when None.
+    """
+    payload: dict[str, Json] = {
         "models": list(models),
         "dataset": None if dataset is None else dataset.key,
         "sources": {name: [list(s) for s in part] for name, part in sources.items()},
         "type_map": list(config.type_map),
     }
+    if max_frames is not None:
+        payload["max_frames"] = max_frames
     return make_unit("evaluate", "REDUCE", "training:evaluate", payload, generation=generation)

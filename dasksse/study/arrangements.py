@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ase.data import atomic_numbers
+
 from dasksse.loop.units import derived_seed
 from dasksse.study.case import Case, shuffled, studied_system
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from dasksse.config.schema import RunConfig, SystemSection
     from dasksse.records import Json
@@ -53,8 +55,6 @@ def lacks_in(config: RunConfig, numbers: Sequence[int]) -> str:
     numbers
         Atomic numbers of the crystal, shape ``(atom,)``.
     """
-    from ase.data import atomic_numbers
-
     cations = exchanged_cations(config)
     species = () if cations is None else cations[0]
     held = [symbol for symbol in species if atomic_numbers[symbol] in set(numbers)]
@@ -81,8 +81,7 @@ def ordered_case(config: RunConfig) -> Case:
 def arrangement_cases(config: RunConfig, n_orderings: int) -> list[Case]:
     """Runs of the first random arrangements, each with a seed of its own.
 
-    A longer list begins with the shorter one. Each arrangement has one run at each
-    temperature: another arrangement says more than another run of the same.
+    A longer list begins with the shorter one.
     """
     cations = exchanged_cations(config)
     if cations is None:
@@ -107,7 +106,9 @@ def _case(config: RunConfig, system: SystemSection, name: str) -> Case:
     )
 
 
-def lost_runs(name: str, frames: dict[str, Json], temperatures_K: Sequence[float]) -> list[str]:
+def lost_runs(
+    name: str, frames: Mapping[str, Json], temperatures_K: Sequence[float]
+) -> list[str]:
     """A sentence for each run of a case that is lost or broke off.
 
     Parameters

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from dasksse.loop.units import derived_seed
 from dasksse.report.figures.study_diffusion import study_diffusion
+from dasksse.study.arrangements import exchanged_cations, lacks_arrangements, lacks_in
 from dasksse.study.case import Case, scaled, shuffled, studied_system, temperature_name
 from dasksse.study.diffusion_outcome import diffusion_outcome
 from dasksse.study.known_terms import budgets_of
@@ -13,7 +15,7 @@ from dasksse.study.points import POINT_KEYS, TRANSPORT_KEYS, points_of
 from dasksse.study.published import published_for
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from matplotlib.figure import Figure
 
@@ -27,10 +29,6 @@ FIXED_ABOVE_K = 700.0
 """The paper compares with the fixed cell above this temperature."""
 LARGEST_SCALE = 2.0
 """Of volumes that a system may have."""
-NO_DISORDER = (
-    "No disordered crystal: neither studies.disorder.species nor a cation_ordering among the "
-    "systems says which cations exchange places."
-)
 NO_EXPANSION = (
     "The study thermal-expansion gives no expansion: the cell of the structure file is kept at "
     "all temperatures."
@@ -42,13 +40,15 @@ class DiffusionStudy:
 
     name = "diffusion"
     title = "Diffusion"
-    question = "How fast does the mobile ion diffuse at each temperature, and how well is it known?"
+    question = (
+        "How fast does the mobile ion diffuse at each temperature, and how well is it known?"
+    )
     source = "Huang et al. 2021, Figs. 10 and 13, doi:10.1063/5.0041849"
     caption = (
         "Left: D against temperature in the cell of each temperature, one standard error; "
-        "arrows: upper bounds; lines: fits, dashed outside of the data; hollow grey: the papers' "
-        "values at 300 K for this material. Right: parts of the error of D; arrows: limits; what "
-        "is not known is not drawn."
+        "arrows: upper bounds; lines: fits, dashed outside of the data; hollow grey: the "
+        "papers' values at 300 K for this material. Right: parts of the error of D; arrows: "
+        "limits; what is not known is not drawn."
     )
 
     def lacks(self, config: RunConfig) -> str:
@@ -58,9 +58,7 @@ class DiffusionStudy:
             return ""
         system = studied_system(config, section.system)
         for temperature_K in section.temperatures_K:
-            factor = volume_factor(
-                section.expansion_per_K, temperature_K, section.reference_K
-            )
+            factor = volume_factor(section.expansion_per_K, temperature_K, section.reference_K)
             if system.volume_scale * factor >= LARGEST_SCALE:
                 return (
                     f"studies.diffusion.expansion_per_K: {section.expansion_per_K:g} makes the "
@@ -72,7 +70,8 @@ class DiffusionStudy:
     def cases(self, config: RunConfig) -> list[Case]:
         """A case for each crystal and temperature, and those of a measured expansion."""
         expansion = config.studies.diffusion.expansion_per_K
-        cases = [case for _, case in _cases(config, 0.0)]
+        has_disorder = not lacks_arrangements(config)
+        cases = [case for _, case in _cases(config, 0.0, has_disorder=has_disorder)]
         if expansion == "measured":
             from dasksse.study.thermal_expansion import ThermalExpansion
 
@@ -92,27 +91,30 @@ class DiffusionStudy:
         if math.isnan(expansion):
             notes.append(NO_EXPANSION)
             expansion = 0.0
+        section = bench.config.studies.diffusion
+        structure = bench.structure(_ordered(bench.config))
+        if structure is None:
+            return None
+        numbers = structure["numbers"]
+        lack = _lacks_disorder(bench.config, numbers)
+        if section.disordered and lack:
+            notes.append(f"No disordered crystal. {lack[0].upper()}{lack[1:]}")
         points: list[dict[str, Any]] = []
         is_complete = True
-        numbers: list[int] = []
-        for branch, case in _cases(bench.config, expansion):
-            structure = bench.structure(case.system)
+        for branch, case in _cases(bench.config, expansion, has_disorder=not lack):
             record = bench.diffusion(case)
-            if structure is None or record is None:
+            if record is None:
                 is_complete = False
                 continue
-            numbers = list(structure["numbers"])
-            notes += record.get("damaged", ())
+            notes += record["damaged"]
             points += points_of(
                 record,
                 keys=(*POINT_KEYS, *TRANSPORT_KEYS),
                 branch=branch,
-                n_atoms=int(structure["n_atoms"]),
+                n_atoms=len(numbers),
             )
         if not is_complete:
             return None
-        if bench.config.studies.diffusion.disordered and exchanged(bench.config) is None:
-            notes.append(NO_DISORDER)
         return diffusion_outcome(
             bench.config,
             points,
@@ -132,15 +134,6 @@ def volume_factor(expansion_per_K: float, temperature_K: float, reference_K: flo
     return (1.0 + expansion_per_K * (temperature_K - reference_K)) ** 3
 
 
-def exchanged(config: RunConfig) -> tuple[tuple[str, ...], str | None] | None:
-    """Species that exchange places and their site; None where nothing says so."""
-    section = config.studies.disorder
-    if section.species:
-        return section.species, section.site
-    orderings = [one.cation_ordering for one in config.systems if one.cation_ordering]
-    return (orderings[0].species, orderings[0].site) if orderings else None
-
-
 def _expansion_per_K(bench: Bench) -> float | None:
     """Linear expansion [1/K]; None while it is measured."""
     asked = bench.config.studies.diffusion.expansion_per_K
@@ -151,36 +144,51 @@ def _expansion_per_K(bench: Bench) -> float | None:
     return measured_expansion(bench)
 
 
-def _cases(config: RunConfig, expansion_per_K: float) -> list[tuple[str, Case]]:
+def _ordered(config: RunConfig) -> SystemSection:
+    """The studied crystal with its cations where the file has them."""
+    system = studied_system(config, config.studies.diffusion.system)
+    return system.model_copy(update={"cation_ordering": None})
+
+
+def _lacks_disorder(config: RunConfig, numbers: Sequence[int]) -> str:
+    """Why there is no disordered crystal; empty when there is."""
+    return lacks_arrangements(config) or lacks_in(config, numbers)
+
+
+def _cases(
+    config: RunConfig, expansion_per_K: float, *, has_disorder: bool
+) -> list[tuple[str, Case]]:
     """Branch and case of each temperature, in the cell of that temperature."""
     section = config.studies.diffusion
-    ordered = studied_system(config, section.system)
-    branches = {ORDERED: ordered.model_copy(update={"cation_ordering": None})}
-    cations = exchanged(config)
-    if section.disordered and cations is not None:
+    ordered = _ordered(config)
+    branches = {ORDERED: ordered}
+    cations = exchanged_cations(config)
+    if section.disordered and has_disorder and cations is not None:
         species, site = cations
-        branches[DISORDERED] = shuffled(ordered, species=species, site=site, seed=config.seed)
-
-    def case(branch: str, word: str, system: SystemSection, temperature_K: float) -> Case:
-        is_long = temperature_K < section.long_below_K
-        return Case(
-            name=f"diffusion-{system.name}-{word}-{temperature_name(temperature_K)}",
-            system=system,
-            temperatures_K=(temperature_K,),
-            length_ps=section.length_ps * (section.long_factor if is_long else 1.0),
-            replicas=section.replicas,
-        )
-
+        seed = derived_seed(config.seed, "disorder", ordered.name, 0)
+        branches[DISORDERED] = shuffled(ordered, species=species, site=site, seed=seed)
     cases = []
     for branch, crystal in branches.items():
         for temperature_K in section.temperatures_K:
             factor = volume_factor(expansion_per_K, temperature_K, section.reference_K)
-            grown = crystal if math.isclose(factor, 1.0) else scaled(crystal, factor)
-            cases.append((branch, case(branch, branch, grown, temperature_K)))
+            grown = crystal if factor == 1.0 else scaled(crystal, factor)
+            cases.append((branch, _case(config, branch, grown, temperature_K)))
     if section.also_fixed_cell and section.expansion_per_K != 0.0:
         cases += [
-            (FIXED_CELL, case(FIXED_CELL, "fixed", branches[ORDERED], temperature_K))
+            (FIXED_CELL, _case(config, "fixed", ordered, temperature_K))
             for temperature_K in section.temperatures_K
             if temperature_K > FIXED_ABOVE_K
         ]
     return cases
+
+
+def _case(config: RunConfig, word: str, system: SystemSection, temperature_K: float) -> Case:
+    section = config.studies.diffusion
+    is_long = temperature_K < section.long_below_K
+    return Case(
+        name=f"diffusion-{system.name}-{word}-{temperature_name(temperature_K)}",
+        system=system,
+        temperatures_K=(temperature_K,),
+        length_ps=section.length_ps * (section.long_factor if is_long else 1.0),
+        replicas=section.replicas,
+    )

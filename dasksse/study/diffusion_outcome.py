@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from dasksse.config.schema import RunConfig
     from dasksse.records import Json
+    from dasksse.report.data import Level
     from dasksse.study.temperature_law import DAt
 
 ROOM_K = 300.0
@@ -245,7 +246,7 @@ def _verdict(
         branch["fit"]["one_line_ok"] and branch["D_300K"]["how"] != "extrapolated"
         for branch in known.values()
     )
-    level = "trust" if is_sound and not cares else "care"
+    level: Level = "trust" if is_sound and not cares else "care"
     return Verdict(level, SUBJECT, " ".join([*sentences, *cares]))
 
 
@@ -262,10 +263,8 @@ def _untrusted(points: Sequence[Mapping[str, Json]], limit: float) -> list[str]:
     outside = [point for point in points if (point["untrusted_fraction"] or 0.0) > limit]
     if not outside:
         return []
-    return [
-        f"More than {100 * limit:g} % of frames are outside what the potential knows at "
-        f"{_where(outside)}."
-    ]
+    share = f"More than {100 * limit:g} % of frames"
+    return [f"{share} are outside what the potential knows at {_where(outside)}."]
 
 
 def _expansion(cells: Sequence[Mapping[str, Any]], expansion_per_K: float) -> list[str]:
@@ -282,7 +281,5 @@ def _expansion(cells: Sequence[Mapping[str, Any]], expansion_per_K: float) -> li
         f"{format_value_error(c['D_ratio'], c['D_ratio_err'])} at {c['temperature_K']:g} K"
         for c in told
     )
-    return [
-        f"The expansion of {expansion_per_K:.1e} 1/K changes D by a factor of {ratios}: the "
-        "fixed cell does not do."
-    ]
+    expansion = f"The expansion of {expansion_per_K:.1e} 1/K"
+    return [f"{expansion} changes D by a factor of {ratios}: the fixed cell does not do."]

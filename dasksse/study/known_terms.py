@@ -9,8 +9,10 @@ from dasksse.study.error_budget import (
     ErrorBudget,
     Term,
     cell_size_term,
+    model_term,
     sampling_term,
 )
+from dasksse.study.members import Members
 from dasksse.study.other_studies import known_outcome
 
 if TYPE_CHECKING:
@@ -60,4 +62,11 @@ def _ladders(bench: Bench) -> dict[float, list[Mapping[str, Json]]]:
 
 def _model_terms(bench: Bench) -> dict[float, Term]:
     """Spread of D across the ensemble, by temperature [K]."""
-    raise NotImplementedError
+    outcome = known_outcome(Members(), bench)
+    if outcome is None:
+        return {}
+    return {
+        one["temperature_K"]: model_term(one["spread_of_ln_D"])
+        for one in outcome.values["temperatures"]
+        if one["spread_of_ln_D"] is not None
+    }

@@ -16,7 +16,7 @@ from dasksse.study.outcome import Outcome, Row, Table
 from dasksse.units import MEV_PER_EV
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from matplotlib.figure import Figure
 
@@ -47,11 +47,11 @@ class Locality:
     question = "How much of the force on an atom comes from beyond the cutoff of the models?"
     source = "Huang et al. 2021, Fig. 3, doi:10.1063/5.0041849 (Li10GeP2S12)"
     caption = (
-        "Root-mean-square deviation of the force on an atom while it and all atoms within r are "
-        "fixed and the others are displaced at random; mean over the atoms of an element, bars: "
-        "scatter over these atoms, or the standard error where there is one. The paper finds "
-        "around 5 to 10 meV/Å, low for Li and higher for Ge and P, falling with r. It does not "
-        "say how far atoms were displaced, and the deviation grows in proportion to that."
+        "Root-mean-square deviation of the force on an atom while it and all atoms within r "
+        "are fixed and the others are displaced at random; mean over the atoms of an element, "
+        "bars: their scatter, or the standard error of a single one. The paper finds around 5 "
+        "to 10 meV/Å, low for Li and higher for Ge and P, falling with r. It does not say how "
+        "far atoms were displaced, and the deviation grows in proportion to that."
     )
 
     def lacks(self, config: RunConfig) -> str:  # noqa: ARG002 - every configuration allows it
@@ -81,17 +81,7 @@ class Locality:
         drawn = bench.walk.result(drawing)
         if drawn is None:
             return nothing_found(SUBJECT, f"No frames: {why_failed(bench, drawing)}")
-        notes = [f"Left out: {text}." for text in drawn["left_out"]]
-        if not drawn["centres"]:
-            text = f"No sphere fits the cell, which is {drawn['width_A']:.2f} Å wide."
-            return nothing_found(SUBJECT, text, notes)
-        unit = _forces(bench, drawn)
-        if unit is None or not bench.walk.want([unit]):
-            return None
-        found = bench.walk.result(unit)
-        if found is None:
-            return nothing_found(SUBJECT, f"No forces: {why_failed(bench, unit)}", notes)
-        return _outcome(bench, structure, drawn, found, notes)
+        return _concluded(bench, structure, drawn)
 
     def draw(self, values: Mapping[str, Json]) -> Figure:
         """Spread of each element against the radius."""
@@ -149,6 +139,23 @@ def _forces(bench: Bench, drawn: Mapping[str, Json]) -> Unit | None:
         "units": [[unit.key, unit.payload["indices"]] for unit in done],
     }
     return bench.unit("locality_frames:from_labels", payload)
+
+
+def _concluded(
+    bench: Bench, structure: Mapping[str, Json], drawn: Mapping[str, Json]
+) -> Outcome | None:
+    """Outcome from frames that are there."""
+    notes = [f"Left out: {text}." for text in drawn["left_out"]]
+    if not drawn["centres"]:
+        text = f"No sphere fits the cell, which is {drawn['width_A']:.2f} Å wide."
+        return nothing_found(SUBJECT, text, notes)
+    unit = _forces(bench, drawn)
+    if unit is None or not bench.walk.want([unit]):
+        return None
+    found = bench.walk.result(unit)
+    if found is None:
+        return nothing_found(SUBJECT, f"No forces: {why_failed(bench, unit)}", notes)
+    return _outcome(bench, structure, drawn, found, notes)
 
 
 def _outcome(

@@ -1,4 +1,4 @@
-"""Crystals that are perturbed outside of a sphere, and the spread of the force at its centre."""
+"""Crystals that are perturbed outside of a sphere, and the spread of the force amid it."""
 
 from __future__ import annotations
 
@@ -59,7 +59,9 @@ def draw(payload: Mapping[str, Json], context: UnitContext) -> dict[str, Any]:
         for radius_A in sorted(payload["radii_A"]):
             is_free = distances > radius_A
             if 2.0 * radius_A > width_A * (1.0 + WIDTH_MARGIN):
-                left_out.add(f"{radius_A:g} Å: the cell is only {width_A:.2f} Å wide, below 2 r")
+                left_out.add(
+                    f"{radius_A:g} Å: the cell is only {width_A:.2f} Å wide, below 2 r"
+                )
                 continue
             if not is_free.any():
                 left_out.add(f"{radius_A:g} Å: no atom of the cell is farther away")
@@ -264,7 +266,7 @@ def by_element(centres: Sequence[Mapping[str, Json]]) -> list[dict[str, Any]]:
     Returns
     -------
     list
-        ``element``, ``radius_A``, ``sigma_eV_A``, ``error_eV_A`` (standard error by the frames),
+        ``element``, ``radius_A``, ``sigma_eV_A``, ``error_eV_A`` (standard error, by frames),
         ``scatter_eV_A`` (standard deviation over atoms, None for one), ``n_atoms``,
         ``n_frames``; by element in the order in which they come, then by radius. Spheres with
         fewer than two frames are left out.

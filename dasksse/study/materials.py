@@ -1,4 +1,4 @@
-"""Which material a formula stands for, so that published values are shown for their own only."""
+"""Which material a formula stands for: published values are shown for their own only."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ def material(formula: str, type_map: Sequence[str] = ()) -> str:
     """
     counts = Formula(formula).reduce()[0].count()
     order = [*(e for e in type_map if e in counts), *(e for e in counts if e not in type_map)]
-    return "".join(f"{element}{counts[element] if counts[element] > 1 else ''}" for element in order)
+    return "".join(
+        f"{element}{counts[element] if counts[element] > 1 else ''}" for element in order
+    )
 
 
 def is_material(formula: str, name: str) -> bool:

@@ -61,9 +61,7 @@ def points_of(
     about
         Facts of the case, such as ``n_atoms=400``.
     """
-    return [
-        {**about, **{key: point.get(key) for key in keys}} for point in record["points"]
-    ]
+    return [{**about, **{key: point.get(key) for key in keys}} for point in record["points"]]
 
 
 def d_text(point: Mapping[str, Json], unit: str = "m²/s") -> str:

@@ -9,6 +9,9 @@ from dasksse.loop.label_inputs import imported_labels
 from dasksse.loop.walk import Plan, RunState, WaitingError, Walk
 from dasksse.study.bench import Bench
 from dasksse.study.cell_size import CellSize
+from dasksse.study.disorder import Disorder
+from dasksse.study.pair_distribution import PairDistributions
+from dasksse.study.thermal_expansion import ThermalExpansion
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -17,7 +20,10 @@ if TYPE_CHECKING:
     from dasksse.config.schema import RunConfig
     from dasksse.study.outcome import Outcome, StudyKind
 
-STUDIES: dict[str, StudyKind] = {kind.name: kind for kind in (CellSize(),)}
+STUDIES: dict[str, StudyKind] = {
+    kind.name: kind
+    for kind in (CellSize(), ThermalExpansion(), Disorder(), PairDistributions())
+}
 """Every study by name, in the order of the paper."""
 
 ALL = "all"

@@ -13,6 +13,7 @@ from dasksse.report.data import Level, Verdict
 from dasksse.report.figures.convergence_in_time import convergence_in_time as draw_lengths
 from dasksse.report.formats import UNKNOWN, format_value_error
 from dasksse.study.case import Case, studied_system
+from dasksse.study.failure import why_failed
 from dasksse.study.material import is_material
 from dasksse.study.outcome import Outcome, Row, Table
 from dasksse.study.points import d_text
@@ -80,8 +81,8 @@ class SimulationTime:
             return None
         lengths_ps = [length for length in section.lengths_ps if length <= section.length_ps]
         records = [
-            bench.reduce(
-                "simulation_time:by_length",
+            _record(
+                bench,
                 {
                     **_at(bench.frames(plan), plan, temperature_K),
                     "temperature_K": temperature_K,
@@ -127,17 +128,10 @@ def by_length(payload: Mapping[str, Json], context: UnitContext) -> dict[str, An
     from dasksse.analyse.convergence import convergence_in_time
     from dasksse.loop.stages.diffusion import read_runs
 
+    temperature_K = payload["temperature_K"]
     runs, notes = read_runs(payload, context)
-    record: dict[str, Any] = {
-        "temperature_K": payload["temperature_K"],
-        "convergence": None,
-        "verdicts": [],
-        "converged_after_ps": None,
-        "notes": notes,
-    }
     if not runs:
-        notes.append(f"{payload['temperature_K']:g} K: no run has frames")
-        return record
+        return _nothing(temperature_K, [*notes, "no run has frames"])
     mobile = payload["mobile_species"]
     try:
         found = convergence_in_time(
@@ -148,16 +142,15 @@ def by_length(payload: Mapping[str, Json], context: UnitContext) -> dict[str, An
             on_window=lambda done, _total: context.progress(done, "windows"),
         )
     except AnalysisError as error:  # a run that blew up early has too few frames
-        notes.append(f"{payload['temperature_K']:g} K: {error}")
-        return record
+        return _nothing(temperature_K, [*notes, str(error)])
     n_mobile = sum(chemical_symbols[number] == mobile for number in runs[0].numbers)
     verdicts = judge_lengths(found, n_walkers=n_mobile * len(found.runs))
     return {
-        **record,
+        "temperature_K": temperature_K,
         "convergence": found.to_json(),
         "verdicts": verdicts,
         "converged_after_ps": converged_after_ps(verdicts),
-        "notes": [*notes, *found.notes],
+        "notes": [f"{temperature_K:g} K: {note}" for note in (*notes, *found.notes)],
     }
 
 
@@ -207,6 +200,24 @@ def converged_after_ps(verdicts: Sequence[Mapping[str, Json]]) -> float | None:
             break
         after = float(verdict["length_ps"])
     return after
+
+
+def _record(bench: Bench, payload: Mapping[str, Json]) -> Mapping[str, Json] | None:
+    """What a worker found at a temperature, or why it failed; None while under way."""
+    record = bench.reduce("simulation_time:by_length", payload)
+    why = why_failed(bench, bench.unit("simulation_time:by_length", payload))
+    return _nothing(payload["temperature_K"], [why]) if why else record
+
+
+def _nothing(temperature_K: float, notes: list[str]) -> dict[str, Json]:
+    """Record of a temperature without windows."""
+    return {
+        "temperature_K": temperature_K,
+        "convergence": None,
+        "verdicts": [],
+        "converged_after_ps": None,
+        "notes": [f"{temperature_K:g} K: {note}" for note in notes],
+    }
 
 
 def _at(frames: Mapping[str, Json], plan: MdPlan, temperature_K: float) -> dict[str, Json]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from dasksse.analyse.conductivity import nernst_einstein_mS_cm
 from dasksse.analyse.diffusion_points import DiffusionPoint, leave_out
+from dasksse.report.fit_values import chosen_form
 from dasksse.report.formats import format_interval, format_upper_bound, format_value_error
 from dasksse.study.error_budget import SCORE_95
 from dasksse.study.points import fit_of
@@ -62,18 +63,23 @@ class DAt:
 
     def sigma_mS_cm(self, squared_charge_density_A3: float) -> dict[str, float | None]:
         """Nernst-Einstein conductivity [mS/cm] and its 95 % interval: value, low, high."""
-        per_D = nernst_einstein_mS_cm(
-            1.0,
-            carrier_density_A3=squared_charge_density_A3,
-            temperature_K=self.temperature_K,
-            charge=1.0,
-        )
+        per_D = sigma_per_D(squared_charge_density_A3, self.temperature_K)
         ends = {"value": self.D_m2_s, "low95": self.D_low95_m2_s, "high95": self.D_high95_m2_s}
         return {name: None if D is None else D * per_D for name, D in ends.items()}
 
     def to_json(self) -> dict[str, Json]:
         """Every value, ready for :func:`json.dumps`."""
         return asdict(self)
+
+
+def sigma_per_D(squared_charge_density_A3: float, temperature_K: float) -> float:
+    """Nernst-Einstein conductivity [mS/cm] of a D of 1 m²/s."""
+    return nernst_einstein_mS_cm(
+        1.0,
+        carrier_density_A3=squared_charge_density_A3,
+        temperature_K=temperature_K,
+        charge=1.0,
+    )
 
 
 def used_points(points: Sequence[Mapping[str, Json]]) -> list[Mapping[str, Json]]:
@@ -113,9 +119,7 @@ def D_at(points: Sequence[Mapping[str, Json]], at_K: float) -> DAt:
     return DAt(temperature_K=at_K, how="unknown")
 
 
-def _by_fit(
-    form: Mapping[str, Json], points: Sequence[Mapping[str, Json]], at_K: float
-) -> DAt:
+def _by_fit(form: Mapping[str, Json], points: Sequence[Mapping[str, Json]], at_K: float) -> DAt:
     resolved_K = [point["temperature_K"] for point in points if point["D_m2_s"] is not None]
     is_inside = min(resolved_K) <= at_K <= max(resolved_K)
     low, high = form["D_low95_m2_s"], form["D_high95_m2_s"]
@@ -130,14 +134,6 @@ def _by_fit(
     )
 
 
-def chosen_form(fit: Mapping[str, Json]) -> Mapping[str, Json]:
-    """The line where one line does; else the form with the smallest Akaike criterion."""
-    if fit["one_line_ok"] is not False:
-        return fit
-    known = [form for form in fit["alternatives"].values() if form["aic"] is not None]
-    return min([fit, *known], key=lambda form: float(form["aic"]))
-
-
 def shape_text(fit: Mapping[str, Json] | None) -> str:
     """Whether one line describes D(T), and what does where it does not."""
     if fit is None:
@@ -147,7 +143,7 @@ def shape_text(fit: Mapping[str, Json] | None) -> str:
     if fit["one_line_ok"]:
         return "one line describes D(T)"
     form = chosen_form(fit)
-    values: Mapping[str, Any] = form["parameters"]
+    values = form["parameters"]
     if form["form"] == "two-segment":
         at, hot, cold = (
             format_value_error(values[name], values[error], unit)

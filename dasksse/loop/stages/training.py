@@ -213,6 +213,8 @@ def evaluate(payload: Mapping[str, Json], context: UnitContext) -> dict[str, Any
     from dasksse.train import evaluate_models, max_force_deviation, report_of
 
     sets = {name: read_sources(context, part) for name, part in payload["sources"].items()}
+    if "max_frames" in payload:
+        sets = {name: _sample(part, payload["max_frames"]) for name, part in sets.items()}
     if payload["dataset"] is not None:
         dataset_folder = RunFolder(context.run_dir).unit("dataset", payload["dataset"])
         sets["train"] = _load(dataset_folder / "train_labels")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -11,13 +11,12 @@ from dasksse.analyse.diffusion_points import DiffusionPoint, leave_out
 from dasksse.errors import AnalysisError
 from dasksse.report.figures.arrhenius_parts import Curve, draw_curve, draw_points, finish_axes
 from dasksse.report.figures.style import CYCLE, INK, MARKERS, MUTED, styled
-from dasksse.units import BOLTZMANN_EV_K
+from dasksse.report.fit_values import D_of_form, chosen_form
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from matplotlib.axes import Axes
-    from numpy.typing import NDArray
 
     from dasksse.records import Json
 
@@ -90,25 +89,8 @@ def draw_branches(
         if fit is not None:
             low, high = min([*known_K, fit["at_K"]]), max(known_K)
             T_K = 1.0 / np.linspace(1.0 / high, 1.0 / low, 200)
-            draw_curve(axes, Curve(T_K, np.exp(_ln_D(fit, T_K)), ()), known_K, colour)
-
-
-def _ln_D(fit: Mapping[str, Any], T_K: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The line of a fit; the bent form with the smallest AIC where one line does not do."""
-    form = fit
-    if fit["one_line_ok"] is False:
-        known = [one for one in fit["alternatives"].values() if one["aic"] is not None]
-        form = min([fit, *known], key=lambda one: float(one["aic"]))
-    values = form["parameters"]
-    inverse = 1.0 / (BOLTZMANN_EV_K * T_K)
-    if form["form"] == "two-segment":
-        from_kink = 1.0 / (BOLTZMANN_EV_K * values["kink_K"]) - inverse
-        hot, cold = values["Ea_hot_eV"], values["Ea_cold_eV"]
-        slope = np.where(from_kink > 0.0, hot, cold)
-        return np.asarray(values["ln_D_at_kink"] + slope * from_kink)
-    if form["form"] == "vtf":
-        return np.asarray(values["ln_D0"] - values["B_K"] / (T_K - values["T0_K"]))
-    return np.asarray(values["ln_D0"] - values["Ea_eV"] * inverse)
+            curve = Curve(T_K, D_of_form(chosen_form(fit), T_K), ())
+            draw_curve(axes, curve, known_K, colour)
 
 
 def draw_published(axes: Axes, published: Sequence[Mapping[str, Json]]) -> None:

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 from matplotlib.figure import Figure
 
 from dasksse.errors import AnalysisError
-from dasksse.report.figures.style import FAINT, MARKERS, MUTED, TRUST_LINE, cycle_colours, styled
+from dasksse.report.figures.style import (
+    FAINT,
+    MARKERS,
+    MUTED,
+    TRUST_LINE,
+    cycle_colours,
+    styled,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

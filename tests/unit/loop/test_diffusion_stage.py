@@ -26,6 +26,7 @@ def point(temperature_K: float, **changes: Any) -> dict[str, Any]:
         "D_err_m2_s": 0.1 * D,
         "upper_bound_m2_s": None,
         "framework_broken": 0.0,
+        "framework_melted": [],
         "volume_A3": 100.0,
         **changes,
     }
@@ -59,6 +60,7 @@ def test_a_run_too_short_to_tell_still_has_its_d() -> None:
     values, _ = _at_temperature([hopping(45)], {**PAYLOAD, "high_eV_A": 0.25})
 
     assert values["convergence"] is None
+    assert values["framework_melted"] == []
     assert values["regime"]
 
 
@@ -66,6 +68,7 @@ def test_bounds_take_part_and_broken_temperatures_are_left_out_and_said() -> Non
     bound = {"D_m2_s": None, "D_err_m2_s": None, "upper_bound_m2_s": 1e-10}
     points = [point(400.0, **bound), *(point(T) for T in (600.0, 800.0, 1000.0))]
     points.append(point(1500.0, D_m2_s=1e-7, framework_broken=0.3))
+    points.append(point(1600.0, D_m2_s=1e-7, framework_melted=["S"]))
 
     fit = _arrhenius(points, RUNS, PAYLOAD)
 
@@ -73,7 +76,10 @@ def test_bounds_take_part_and_broken_temperatures_are_left_out_and_said() -> Non
     assert (fit["n_points"], fit["n_bounds"]) == (3, 1)
     assert fit["Ea_eV"] == pytest.approx(0.25, abs=1e-4)
     assert fit["sigma_mS_cm"] > 0.0
-    assert fit["notes"][0] == "1500 K left out: framework broken in 30 % of frames"
+    assert fit["notes"][:2] == [
+        "1500 K left out: framework broken in 30 % of frames",
+        "1600 K left out: framework melted: S",
+    ]
 
 
 def test_too_few_temperatures_give_no_fit() -> None:
