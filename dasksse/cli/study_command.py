@@ -25,7 +25,9 @@ from dasksse.store.folders import RunFolder, write_json
 from dasksse.store.journal import Journal
 from dasksse.store.sealing import seal
 from dasksse.study.case import studied_system
+from dasksse.study.comparison import read_measurements
 from dasksse.study.estimate import studies_core_s
+from dasksse.study.functional import check_runs
 from dasksse.study.inputs import take_ensemble, take_labels
 from dasksse.study.protocol import ALL, STUDIES, Protocol, chosen_studies
 from dasksse.study.session import open_study
@@ -75,6 +77,12 @@ def command(arguments: argparse.Namespace) -> int:
     loaded, engine = load_checked(arguments.config, arguments.cluster)
     config = loaded.config
     kinds, lacking = chosen_studies(arguments.name, config)
+    asked = {kind.name for kind in kinds}
+    if "functional" in asked:
+        check_runs(loaded)
+    if "comparison" in asked:
+        key = "studies.comparison.experiment"
+        loaded.check(key, lambda: read_measurements(config, loaded.base_dir))
     run = (arguments.dir or Path("runs") / config.name).absolute()
     _tell_costs(console, loaded, kinds, lacking, run, is_dry=arguments.dry_run)
     if arguments.dry_run:

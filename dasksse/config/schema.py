@@ -552,6 +552,33 @@ class FailureBudgetSection(Section):
     train: Share = Field(default=0.25, description="Trainings that failed.")
 
 
+class StableDiffusionSection(Section):
+    """Learning ends when D of short runs changes no longer, nor differs between the models."""
+
+    system: Name | None = Field(
+        default=None, description="System; the first of `production` when absent."
+    )
+    temperatures_K: tuple[Temperature, ...] = Field(
+        default=(600.0, 800.0, 1000.0), min_length=1, description="Temperatures [K]."
+    )
+    length_ps: Positive = Field(
+        default=100.0, description="Length of a run without equilibration [ps]."
+    )
+    tolerance: Annotated[float, Field(gt=0.0, lt=1.0)] = Field(
+        default=0.2,
+        description="D is stable when its change since the generation before, the error of "
+        "that, and the spread of the models are below this share of it; 0.1 in log10 D, about "
+        "0.2, in Marcolongo et al. (arXiv:1910.10090).",
+    )
+    Ea_tolerance_eV: Positive = Field(
+        default=0.03,
+        description="The same for the activation energy [eV], from three temperatures on.",
+    )
+    generations: Count = Field(
+        default=2, description="Generations in a row that must be stable."
+    )
+
+
 class StopSection(Section):
     """When a schedule line, or the run, is done."""
 
@@ -560,6 +587,11 @@ class StopSection(Section):
     )
     max_generations: Count = Field(
         default=40, description="Most generations of the whole schedule."
+    )
+    stable_diffusion: StableDiffusionSection | None = Field(
+        default=None,
+        description="End learning when D is stable, whatever is left of the schedule: every "
+        "generation, each model drives runs of its own for that. Off when absent.",
     )
     retries: Annotated[int, Field(ge=0)] = Field(
         default=2, description="Times a crashed unit is tried again before quarantine."
@@ -727,6 +759,9 @@ class RunConfig(Section):
         ]
         if self.production is not None:
             used.append(("production.systems", self.production.systems))
+        stable = self.stop.stable_diffusion
+        if stable is not None and stable.system is not None:
+            used.append(("stop.stable_diffusion.system", (stable.system,)))
         for where, asked in used:
             for name in asked:
                 if name not in names:

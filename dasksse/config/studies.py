@@ -71,7 +71,7 @@ class AccuracySection(Section):
     """Errors of the ensemble on the labels of the run."""
 
     max_frames: Count = Field(
-        default=2000, description="Frames of each system at most, evenly drawn."
+        default=2000, description="Labels of each material at most, evenly drawn."
     )
 
 

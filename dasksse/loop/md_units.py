@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from dasksse.config.schema import ProductionSection
 from dasksse.loop.units import derived_seed
 from dasksse.loop.walk import make_unit
 from dasksse.store.allocation import TrajectoryGroup
@@ -13,7 +14,7 @@ from dasksse.units import FS_PER_PS
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from dasksse.config.schema import ExploreSection, ProductionSection, RunConfig
+    from dasksse.config.schema import ExploreSection, RunConfig, StableDiffusionSection
     from dasksse.loop.schemes.learning import Round
     from dasksse.records import Json, Unit
 
@@ -125,6 +126,31 @@ def production_plan(
         section=production,
     )
     return _md_plan(config, settings, runs=runs, structure=structure, models=models)
+
+
+def stability_plan(
+    config: RunConfig,
+    section: StableDiffusionSection,
+    *,
+    system: str,
+    structure: Mapping[str, Json],
+    models: Sequence[str],
+    generation: int,
+    member: int,
+) -> MdPlan:
+    """Short MD for D of one generation, driven by one model of its ensemble."""
+    base = config.production or ProductionSection()
+    settings = MdSettings(
+        kind="md",
+        path=f"stability/{generation:03d}/{system}-{member}",
+        generation=generation,
+        ensemble="nvt",
+        length_ps=section.length_ps + base.equilibration_ps,
+        section=base,
+    )
+    runs = [(temperature, 0.0, 0) for temperature in section.temperatures_K]
+    files = [*models[member:], *models[:member]]
+    return _md_plan(config, settings, runs=runs, structure=structure, models=files)
 
 
 def _md_plan(
@@ -280,6 +306,7 @@ def diffusion_unit(
     levels: tuple[float, float],
     *,
     chains: Sequence[Json] = (),
+    kind: str = "diffusion",
 ) -> Unit:
     """D(T), Arrhenius fit and MSD of one system's production runs.
 
@@ -287,7 +314,10 @@ def diffusion_unit(
     ----------
     chains
         Parts of each run that was continued.
+    kind
+        Kind of the unit.
     """
+    generation = -1 if kind == "diffusion" else plan.generation
     payload = {
         **frames_of(plan, runs),
         "mobile_species": config.mobile_species,
@@ -296,4 +326,4 @@ def diffusion_unit(
     }
     if chains:
         payload["continued"] = list(chains)
-    return make_unit("diffusion", "REDUCE", "diffusion:analyse", payload)
+    return make_unit(kind, "REDUCE", "diffusion:analyse", payload, generation=generation)

@@ -14,7 +14,7 @@ from dasksse.report.evidence import (
 from dasksse.report.figures.study_parity_by_system import study_parity_by_system
 from dasksse.report.formats import format_number, format_value_error
 from dasksse.study.failure import nothing_found, why_failed
-from dasksse.study.materials import is_material, material
+from dasksse.study.material import reduced_formula
 from dasksse.study.outcome import Outcome, Table
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def _evaluation(bench: Bench) -> Unit:
     sources: dict[str, list[list[str]]] = {}
     for source in bench.labels:
         formula = source.system.removeprefix("imported-")
-        name = material(formula, config.type_map)
+        name = reduced_formula(formula, config.type_map)
         sources.setdefault(name, []).append(source.reference)
     return evaluate_unit(
         config,
@@ -123,7 +123,7 @@ def _available(bench: Bench) -> dict[str, int]:
     """Good labels of each material."""
     counts: dict[str, int] = {}
     for source in bench.labels:
-        name = material(source.system.removeprefix("imported-"), bench.config.type_map)
+        name = reduced_formula(source.system.removeprefix("imported-"), bench.config.type_map)
         counts[name] = counts.get(name, 0) + int(
             bench.walk.state.results[source.unit.key]["n_good"]
         )
@@ -155,7 +155,7 @@ def _outcome(bench: Bench, errors: Mapping[str, Json], drawn: Mapping[str, Json]
             "mean": report["mean"],
             "std": report["std"],
             **drawn[name],
-            "published": _published(name, functionals),
+            "published": _published(name, functionals, bench.config.type_map),
         }
         for name, report in errors["rmse"].items()
     ]
@@ -185,12 +185,14 @@ def _without_path(member: Mapping[str, Json]) -> dict[str, Any]:
     return {key: value for key, value in member.items() if key != "path"}
 
 
-def _published(name: str, functionals: Sequence[str]) -> dict[str, Any] | None:
+def _published(
+    name: str, functionals: Sequence[str], type_map: Sequence[str]
+) -> dict[str, Any] | None:
     """Errors of the paper for the same material and functional."""
     if len(functionals) != 1:
         return None
     for formula, numbers in TABLE_V.get(functionals[0], {}).items():
-        if is_material(name, formula):
+        if reduced_formula(formula, type_map) == name:
             energy, energy_std, force, force_std = numbers
             return {
                 "functional": functionals[0],

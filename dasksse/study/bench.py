@@ -112,7 +112,7 @@ class Bench:
         return self.walk.result(unit)
 
     def frames(self, plan: MdPlan) -> dict[str, Json]:
-        """Which frames a reduction reads: for :func:`dasksse.study.reading.read_runs`."""
+        """Frames that a reduction reads with ``dasksse.loop.stages.diffusion.read_runs``."""
         return frames_of(plan, valid_runs(self.walk, plan))
 
     def reduce(

@@ -14,7 +14,7 @@ from dasksse.report.formats import (
     format_upper_bound,
     format_value_error,
 )
-from dasksse.study.diffusion import DiffusionStudy
+from dasksse.study.diffusion import Diffusion
 from dasksse.study.error_budget import Term
 from dasksse.study.experiment_ratio import ratio_to_experiment
 from dasksse.study.outcome import Outcome, Row, Table
@@ -64,11 +64,11 @@ class Comparison:
                 "studies.comparison.experiment is not set: give a CSV of measurements with the "
                 "columns T_K and D_m2_s or sigma_mS_cm"
             )
-        return DiffusionStudy().lacks(config)
+        return Diffusion().lacks(config)
 
     def cases(self, config: RunConfig) -> list[Case]:
         """Those of the study of D(T), which share their runs."""
-        return DiffusionStudy().cases(config)
+        return Diffusion().cases(config)
 
     def n_labels(self, config: RunConfig) -> int:  # noqa: ARG002 - none whatever it says
         """No single points."""
@@ -83,7 +83,7 @@ class Comparison:
             When the measurements cannot be read, before anything is asked for.
         """
         read_measurements(bench.config, bench.base_dir)
-        diffusion = DiffusionStudy().conclude(bench)
+        diffusion = Diffusion().conclude(bench)
         if diffusion is None:
             return None
         values = diffusion.values

@@ -9,7 +9,12 @@ from dasksse.loop.units import derived_seed
 from dasksse.report.figures.study_diffusion import study_diffusion
 from dasksse.study.arrangements import exchanged_cations, lacks_arrangements, lacks_in
 from dasksse.study.case import Case, scaled, shuffled, studied_system, temperature_name
-from dasksse.study.diffusion_outcome import diffusion_outcome
+from dasksse.study.diffusion_outcome import (
+    DISORDERED,
+    FIXED_CELL,
+    ORDERED,
+    diffusion_outcome,
+)
 from dasksse.study.known_terms import budgets_of
 from dasksse.study.points import POINT_KEYS, TRANSPORT_KEYS, points_of
 from dasksse.study.published import published_for
@@ -24,7 +29,7 @@ if TYPE_CHECKING:
     from dasksse.study.bench import Bench
     from dasksse.study.outcome import Outcome
 
-ORDERED, DISORDERED, FIXED_CELL = "ordered", "disordered", "ordered, fixed cell"
+
 FIXED_ABOVE_K = 700.0
 """The paper compares with the fixed cell above this temperature."""
 LARGEST_SCALE = 2.0
@@ -35,7 +40,7 @@ NO_EXPANSION = (
 )
 
 
-class DiffusionStudy:
+class Diffusion:
     """D against temperature, ordered and disordered, with what its error is made of."""
 
     name = "diffusion"
@@ -46,9 +51,9 @@ class DiffusionStudy:
     source = "Huang et al. 2021, Figs. 10 and 13, doi:10.1063/5.0041849"
     caption = (
         "Left: D against temperature in the cell of each temperature, one standard error; "
-        "arrows: upper bounds; lines: fits, dashed outside of the data; hollow grey: the "
-        "papers' values at 300 K for this material. Right: parts of the error of D; arrows: "
-        "limits; what is not known is not drawn."
+        "arrows: upper bounds; lines: fits, dashed outside of the data; hollow grey: "
+        "values at 300 K that the papers give for this material, moved aside a little. Right: "
+        "parts of the error of D; arrows: limits; what is not known is not drawn."
     )
 
     def lacks(self, config: RunConfig) -> str:
@@ -119,7 +124,7 @@ class DiffusionStudy:
             bench.config,
             points,
             expansion_per_K=expansion,
-            budgets=budgets_of(bench, points),
+            budgets=budgets_of(bench, [p for p in points if p["branch"] != FIXED_CELL]),
             published=[one.to_json() for one in published_for(numbers)],
             notes=notes,
         )

@@ -13,6 +13,7 @@ from dasksse.report.formats import (
     format_number,
     format_share,
     format_value_error,
+    is_known,
 )
 from dasksse.study.error_budget import budget_row
 from dasksse.study.outcome import Outcome, Row, Table
@@ -28,7 +29,9 @@ if TYPE_CHECKING:
     from dasksse.study.temperature_law import DAt
 
 ROOM_K = 300.0
-FIXED_CELL = "ordered, fixed cell"
+ORDERED, DISORDERED, FIXED_CELL = "ordered", "disordered", "ordered, fixed cell"
+SIGNIFICANT = 2.0
+"""Standard errors by which a ratio must differ from 1."""
 SUBJECT = "Diffusion"
 
 
@@ -93,7 +96,7 @@ def diffusion_outcome(
             "error_budget": list(budgets),
             "published": list(published),
         },
-        notes=(*notes, *_notes(budgets)),
+        notes=(*notes, *_notes(budgets), *_cell_notes(cells, expansion_per_K)),
     )
 
 
@@ -118,7 +121,7 @@ def fixed_cell_ratios(points: Sequence[Mapping[str, Json]]) -> list[dict[str, An
     for fixed in (point for point in points if point["branch"] == FIXED_CELL):
         temperature_K = fixed["temperature_K"]
         for grown in points:
-            if (grown["branch"], grown["temperature_K"]) != ("ordered", temperature_K):
+            if (grown["branch"], grown["temperature_K"]) != (ORDERED, temperature_K):
                 continue
             both = (grown, fixed)
             ratio = error = None
@@ -157,7 +160,7 @@ def _point_row(point: Mapping[str, Json]) -> Row:
 
 
 def _jumps(count: float | None) -> str:
-    return UNKNOWN if count is None else format_count(round(count))
+    return format_count(round(count)) if is_known(count) else UNKNOWN
 
 
 def _fit_row(name: str, branch: Mapping[str, Any]) -> Row:
@@ -210,13 +213,31 @@ def _notes(budgets: Sequence[Mapping[str, Json]]) -> list[str]:
         for name, at in unknown.items()
         if at
     ]
-    if any(b["branch"] == "disordered" for b in budgets):
+    if any(b["branch"] == DISORDERED for b in budgets):
         notes.append(
             "The disordered crystal takes the parts from models and cell size of the ordered "
             "one; one arrangement of cations is run, and what others would give is not in the "
             "error (study disorder)."
         )
     return notes
+
+
+def _cell_notes(cells: Sequence[Mapping[str, Any]], expansion_per_K: float) -> list[str]:
+    """What is known of the fixed cell, where it does not differ."""
+    if expansion_per_K == 0.0:
+        return ["The cell does not expand with temperature."]
+    if not cells:
+        return ["The fixed cell was not run: what the expansion does to D is not known here."]
+    same = [c for c in cells if c["D_ratio"] is not None and not _differs(c)]
+    return [
+        f"At {c['temperature_K']:g} K the expanded and the fixed cell agree within the errors: "
+        f"their D has the ratio {format_value_error(c['D_ratio'], c['D_ratio_err'])}."
+        for c in same
+    ]
+
+
+def _differs(cell: Mapping[str, Any]) -> bool:
+    return abs(cell["D_ratio"] - 1.0) > SIGNIFICANT * cell["D_ratio_err"]
 
 
 def _verdict(
@@ -231,12 +252,7 @@ def _verdict(
         n_known = sum(point["D_m2_s"] is not None for point in points)
         text = f"{n_known} of {len(points)} runs have D: no D(T); longer runs are needed."
         return Verdict("doubt", SUBJECT, text)
-    sentences = []
-    for name, branch in branches.items():
-        sentences.append(
-            f"{name.capitalize()}: Ea {ea_text(branch['fit'])}, D({ROOM_K:g} K) "
-            f"{branch['D_300K_text']}; {branch['shape']}."
-        )
+    sentences = [_branch_text(name, branch) for name, branch in branches.items()]
     cares = [
         *_unresolved(points),
         *_untrusted(points, config.studies.untrusted_share),
@@ -248,6 +264,14 @@ def _verdict(
     )
     level: Level = "trust" if is_sound and not cares else "care"
     return Verdict(level, SUBJECT, " ".join([*sentences, *cares]))
+
+
+def _branch_text(name: str, branch: Mapping[str, Any]) -> str:
+    fit = branch["fit"]
+    is_bent = fit is not None and fit["one_line_ok"] is False
+    Ea = f"{'Ea of one line' if is_bent else 'Ea'} {ea_text(fit)}"
+    at_room = f"D({ROOM_K:g} K) {branch['D_300K_text']}"
+    return f"{name.capitalize()}: {Ea}, {at_room}; {branch['shape']}."
 
 
 def _where(points: Sequence[Mapping[str, Json]]) -> str:
@@ -269,12 +293,7 @@ def _untrusted(points: Sequence[Mapping[str, Json]], limit: float) -> list[str]:
 
 def _expansion(cells: Sequence[Mapping[str, Any]], expansion_per_K: float) -> list[str]:
     """Whether the fixed cell gives another D beyond two standard errors."""
-    told = [
-        cell
-        for cell in cells
-        if cell["D_ratio"] is not None
-        and abs(cell["D_ratio"] - 1.0) > 2.0 * cell["D_ratio_err"]
-    ]
+    told = [cell for cell in cells if cell["D_ratio"] is not None and _differs(cell)]
     if not told:
         return []
     ratios = ", ".join(

@@ -177,9 +177,15 @@ def _cares(
                 f"{at}: D of {count - mean['n_resolved']} of {count} arrangements is not "
                 "resolved, and counts as half its upper bound"
             )
-    left_out = len(ordered) - len(usable(ordered))
-    if left_out:
+    whole = usable(ordered)
+    if len(whole) < len(ordered):
+        left_out = len(ordered) - len(whole)
         cares.append(f"ordered: {left_out} temperatures have no D or a broken framework")
+    cares += [
+        f"{point['temperature_K']:g} K: D of the ordered crystal is not resolved"
+        for point in whole
+        if point["D_m2_s"] is None
+    ]
     limit = config.studies.untrusted_share
     untrusted = [p for p in (*ordered, *single) if (p["untrusted_fraction"] or 0.0) > limit]
     if untrusted:
@@ -211,7 +217,7 @@ def _verdict(
     known = [ratio for ratio in ratios if ratio["ratio"] is not None]
     if not known:
         return Verdict(
-            "doubt", SUBJECT, "No temperature has D of both: the runs are too short to tell."
+            "doubt", SUBJECT, "No temperature has D of both crystals, see the table and notes."
         )
     coldest = known[0]
     ln_ratio, error = math.log(coldest["ratio"]), coldest["ln_err"]
@@ -261,7 +267,8 @@ def _main_table(
             else f"{100 * spread / value:.0f} %",
         }
         if formula:
-            row["Huang et al. 2021"] = PUBLISHED[formula]
+            is_coldest = mean is means[0]
+            row["Huang et al. 2021"] = PUBLISHED[formula] if is_coldest else UNKNOWN
         rows.append(row)
     return Table("Ordered and disordered", tuple(rows))
 

@@ -94,7 +94,7 @@ class Functional:
         own = _own_name(bench)
         own_case, *cases = self.cases(bench.config)
         notes = [SAME_CELL]
-        found = [(own, bench.diffusion(own_case))]
+        found = [(own or OWN, bench.diffusion(own_case))]
         for (name, folder), case in zip(section.runs.items(), cases, strict=True):
             try:
                 models = _ensemble(bench.base_dir / folder, bench.root)
@@ -104,6 +104,9 @@ class Functional:
             found.append((name, bench.diffusion(case, models=models)))
         if own is None or any(record is None for _, record in found):
             return None
+        if own in section.runs:
+            own = f"{own}, {OWN}"
+            found[0] = (own, found[0][1])
         points = [
             point
             for name, record in found

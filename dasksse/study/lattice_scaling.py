@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from matplotlib.figure import Figure
+    from numpy.typing import NDArray
 
     from dasksse.config.schema import RunConfig
     from dasksse.records import Json
@@ -154,7 +155,9 @@ class Slope:
 
 
 def volume_slope(
-    scales: Sequence[float], D_m2_s: Sequence[float], D_err_m2_s: Sequence[float]
+    scales: Sequence[float],
+    D_m2_s: Sequence[float] | NDArray[np.float64],
+    D_err_m2_s: Sequence[float] | NDArray[np.float64],
 ) -> Slope | None:
     """Fit ln D against ln V by weighted least squares.
 

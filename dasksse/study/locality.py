@@ -11,7 +11,7 @@ from dasksse.report.formats import format_value_error
 from dasksse.study.case import repeated, studied_system
 from dasksse.study.failure import nothing_found, why_failed
 from dasksse.study.locality_frames import by_element
-from dasksse.study.materials import is_material
+from dasksse.study.material import is_material
 from dasksse.study.outcome import Outcome, Row, Table
 from dasksse.units import MEV_PER_EV
 
@@ -34,6 +34,12 @@ the paper 10 of 120 meV/Å, a twelfth."""
 
 NO_LIMIT = 1e9
 """Frames are not refused for their forces: those that are left would have a smaller spread."""
+
+ZERO_MEV_A = 1e-6
+"""Below this a deviation is rounding."""
+
+RADIUS_MARGIN_A = 0.25
+"""A radius so near the cutoff stands for it."""
 
 PAPER = {"material": "Li10GeP2S12", "low_meV_A": 5.0, "high_meV_A": 10.0}
 """What the text of the paper says of Fig. 3: "around 5 meV/Å to 10 meV/Å"."""
@@ -172,7 +178,7 @@ def _outcome(
         notes = [*notes, f"{n_missing} of {drawn['n_frames']} frames have no label."]
     if not rows:
         return nothing_found(SUBJECT, "Not one atom has two frames with forces.", notes)
-    is_paper = is_material(structure["formula"], str(PAPER["material"]))
+    is_paper = is_material(structure["numbers"], str(PAPER["material"]))
     values = {
         "rows": [_in_meV(row) for row in rows],
         "centres": [_in_meV(centre) for centre in found["centres"]],
@@ -207,10 +213,6 @@ def _text(row: Mapping[str, Json]) -> str:
     if row["sigma_meV_A"] < ZERO_MEV_A:
         return "0"
     return format_value_error(row["sigma_meV_A"], row["error_meV_A"])
-
-
-ZERO_MEV_A = 1e-6
-"""Below this a deviation is rounding."""
 
 
 def _table(values: Mapping[str, Json]) -> Table:
@@ -252,10 +254,6 @@ def _verdict(values: Mapping[str, Json]) -> Verdict:
         level = _at_best_care(level)
         text += f" The cutoff of the models, {values['cutoff_A']:g} Å, was not among the radii."
     return Verdict(*_by_whom(values, level, text))
-
-
-RADIUS_MARGIN_A = 0.25
-"""A radius so near the cutoff stands for it."""
 
 
 def _at_best_care(level: Level) -> Level:

@@ -36,8 +36,8 @@ class Members:
     title = "Members of the ensemble"
     question = "By how much does D differ between potentials that only differ in their seed?"
     source = (
-        "Not in the paper, whose ensemble serves to select frames: DerSimonian and Laird 1986, "
-        "doi:10.1016/0197-2456(86)90046-2, on D of the members"
+        "Not in the paper, whose ensemble serves to select frames; the method of moments as in "
+        "DerSimonian and Kacker 2007, doi:10.1016/j.cct.2006.04.004, on ln D of the members"
     )
     caption = (
         "D of runs that each member of the ensemble drove, one standard error of sampling. "
@@ -119,7 +119,7 @@ def _outcome(
     fits = {member: _fit(points, member) for member in range(n_members)}
     of_Ea = _spread_of_Ea(fits)
     return Outcome(
-        verdict=_verdict(spreads, points),
+        verdict=_verdict(spreads),
         tables=(
             Table("D by driving member", _member_rows(points, fits)),
             Table("Spread across the members", _spread_rows(temperatures, of_Ea)),
@@ -218,14 +218,12 @@ def _spread_row(quantity: str, spread: Mapping[str, Json] | None) -> Row:
     return {"quantity": quantity, **dict(zip(columns, cells, strict=True))}
 
 
-def _verdict(
-    spreads: Mapping[float, Spread | None], points: Sequence[Mapping[str, Json]]
-) -> Verdict:
+def _verdict(spreads: Mapping[float, Spread | None]) -> Verdict:
     """By the temperature where the models differ most."""
     subject = "Members of the ensemble"
     known = {at_K: spread for at_K, spread in spreads.items() if spread is not None}
     if not known:
-        text = f"Fewer than two of {len(points)} runs have a D; the spread is not known."
+        text = "No temperature has a D of two members; the spread is not known."
         return Verdict("doubt", subject, text)
     text = " ".join(_sentence(at_K, spread) for at_K, spread in known.items())
     level: Level = "care"
@@ -240,11 +238,11 @@ def _sentence(at_K: float, spread: Spread) -> str:
     start = f"At {at_K:g} K D of {spread.n_members} members scatters by "
     start += f"{_percent(spread.variance_between**0.5)}, sampling explains "
     start += f"{_percent(spread.variance_sampling**0.5)}"
-    most = f"{_percent(spread.models_high)} (95 %)"
+    most = _percent(spread.models_high)
     if spread.is_beyond_sampling:
-        low = _percent(spread.models_low)
-        return f"{start}: the models differ by {_percent(spread.models)} ({low} to {most})."
-    return f"{start}: no difference of the models is seen, it is below {most}."
+        limits = f"95 %: {_percent(spread.models_low)} to {most}"
+        return f"{start}: the models differ by {_percent(spread.models)} ({limits})."
+    return f"{start}: no difference of the models is seen, it is below {most} (95 %)."
 
 
 def _percent(of_ln_D: float) -> str:

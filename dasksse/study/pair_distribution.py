@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from dasksse.report.data import Verdict
 from dasksse.report.figures.study_rdf import ordered_and_disordered
-from dasksse.report.formats import format_number, format_value_error
+from dasksse.report.formats import UNKNOWN, format_number, format_value_error
 from dasksse.study.arrangements import (
     arrangement_cases,
     lacks_arrangements,
@@ -29,10 +29,11 @@ if TYPE_CHECKING:
     from dasksse.study.bench import Bench
     from dasksse.study.case import Case
 
-PUBLISHED: Mapping[str, str] = {
-    "Li10GeP2S12": "Li-Li and Li-S as in order, Li-P hardly changed",
-    "Li10SiP2S12": "Li-Li and Li-S as in order, Li-P hardly changed",
-    "Li10SnP2S12": "Li-Li and Li-S as in order, Li-Sn changed much",
+UNCHANGED = {"Li-Li": "unchanged", "Li-S": "unchanged"}
+PUBLISHED: Mapping[str, Mapping[str, str]] = {
+    "Li10GeP2S12": {**UNCHANGED, "Li-P": "slightly changed"},
+    "Li10SiP2S12": {**UNCHANGED, "Li-P": "slightly changed"},
+    "Li10SnP2S12": {**UNCHANGED, "Li-Sn": "significantly changed"},
 }
 """What Huang et al. 2021 say of Fig. 12."""
 FEW_ORDERINGS = 3
@@ -148,7 +149,7 @@ def _outcome(
             "n_orderings": len(usable),
             "r_A": r_A,
             "pairs": pairs,
-            "published": PUBLISHED.get(formula, ""),
+            "published": dict(PUBLISHED.get(formula, {})),
             "published_for": formula,
         },
         notes=tuple(notes),
@@ -174,7 +175,7 @@ def _verdict(
     ]
     same = [name for name, entry in pairs.items() if not entry["is_changed"]]
     at = f"at {_temperature_K(config):g} K, mean of {n_usable} arrangements"
-    text = f"Disorder changes {', '.join(changed) or 'no pair beyond chance'} ({at})."
+    text = f"Disorder changes {', '.join(changed) or 'no pair beyond chance'}, {at}."
     if same and changed:
         text += f" As in order: {', '.join(same)}."
     level: Level = "trust"
@@ -185,7 +186,8 @@ def _verdict(
         text += f" With care: {notes[0]}{' and more, see the notes' if notes[1:] else ''}."
         level = "care"
     if formula:
-        text += f" Huang et al. 2021 on {formula}: {PUBLISHED[formula]}."
+        said = ", ".join(f"{name} {what}" for name, what in PUBLISHED[formula].items())
+        text += f" Huang et al. 2021 on {formula}: {said}."
     return Verdict(level, SUBJECT, text)
 
 
@@ -209,6 +211,6 @@ def _rows(pairs: Mapping[str, Mapping[str, Any]], *, formula: str) -> list[Row]:
         row["pairs elsewhere [%]"] = format_number(100.0 * entry["share"], digits=2)
         row["by chance [%]"] = format_number(100.0 * entry["noise"], digits=2)
         if formula:
-            row["Huang et al. 2021"] = PUBLISHED[formula]
+            row["Huang et al. 2021"] = PUBLISHED[formula].get(name, UNKNOWN)
         rows.append(row)
     return rows

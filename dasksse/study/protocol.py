@@ -7,10 +7,19 @@ from typing import TYPE_CHECKING
 from dasksse.errors import ConfigError
 from dasksse.loop.label_inputs import imported_labels
 from dasksse.loop.walk import Plan, RunState, WaitingError, Walk
+from dasksse.study.accuracy import Accuracy
 from dasksse.study.bench import Bench
 from dasksse.study.cell_size import CellSize
+from dasksse.study.comparison import Comparison
+from dasksse.study.diffusion import Diffusion
 from dasksse.study.disorder import Disorder
+from dasksse.study.functional import Functional
+from dasksse.study.lattice_scaling import LatticeScaling
+from dasksse.study.locality import Locality
+from dasksse.study.members import Members
 from dasksse.study.pair_distribution import PairDistributions
+from dasksse.study.simulation_time import SimulationTime
+from dasksse.study.speed import Speed
 from dasksse.study.thermal_expansion import ThermalExpansion
 
 if TYPE_CHECKING:
@@ -22,7 +31,21 @@ if TYPE_CHECKING:
 
 STUDIES: dict[str, StudyKind] = {
     kind.name: kind
-    for kind in (CellSize(), ThermalExpansion(), Disorder(), PairDistributions())
+    for kind in (
+        Locality(),
+        Accuracy(),
+        Speed(),
+        SimulationTime(),
+        CellSize(),
+        Functional(),
+        LatticeScaling(),
+        ThermalExpansion(),
+        Disorder(),
+        PairDistributions(),
+        Diffusion(),
+        Members(),
+        Comparison(),
+    )
 }
 """Every study by name, in the order of the paper."""
 
@@ -122,4 +145,9 @@ class Protocol:
         waiting = [kind.name for kind in self._kinds if kind.name not in self.outcomes]
         walk.plan.stage = ", ".join(waiting[:3]) + (" ..." if len(waiting) > 3 else "")  # noqa: PLR2004
         walk.plan.is_finished = not waiting and not walk.plan.ready
+        if waiting and not walk.plan.ready:  # a study rests on a unit that failed for good
+            errors = sorted(
+                {str(one.get("error", "")).strip() for one in state.failed.values()}
+            )
+            walk.block(f"{', '.join(waiting)}: work they rest on failed: {'; '.join(errors)}")
         return walk.plan

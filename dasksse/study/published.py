@@ -68,7 +68,7 @@ def _measured_2021(formula: str, D_m2_s: float) -> Published:
     return Published(
         formula=formula,
         kind="experiment",
-        label="NMR, as in Huang et al. 2021",
+        label="NMR in Huang et al. 2021",
         citation=f"{HUANG_2021}: solid-state NMR, reference 17 there",
         D_m2_s=D_m2_s,
         D_err_m2_s=2.0e-12,
@@ -90,7 +90,7 @@ def _measured_2020(formula: str, Ea_eV: float, D_m2_s: float | None = None) -> P
     return Published(
         formula=formula,
         kind="experiment",
-        label="NMR, as in Huang et al. 2020",
+        label="NMR in Huang et al. 2020",
         citation=f"{HUANG_2020}: references 53, 55 and 56 there",
         D_m2_s=D_m2_s,
         Ea_eV=Ea_eV,

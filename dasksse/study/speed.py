@@ -12,7 +12,7 @@ from dasksse.report.figures.study_speed import study_speed
 from dasksse.report.formats import format_number, format_value_error
 from dasksse.study.case import Case, cell_name, repeated, studied_system
 from dasksse.study.failure import nothing_found, why_failed
-from dasksse.study.materials import is_material
+from dasksse.study.material import is_material
 from dasksse.study.outcome import Outcome, Row, Table
 from dasksse.study.speed_timing import hours_per_ns, laws
 
@@ -44,7 +44,7 @@ PAPER: dict[str, Any] = {
 
 SHARED = (
     "Times on a machine that others use vary: each is measured several times and the fastest "
-    "counts."
+    "counts. Run this study alone for times that hold."
 )
 
 
@@ -58,7 +58,8 @@ class Speed:
     caption = (
         "Wall time of an MD step, frames written as in production, and of a nanosecond; the "
         f"fastest repeat, slower ones faint. {SHARED} The paper needs around 4 h/ns for 900 "
-        "atoms on one NVIDIA V100 at 2 fs, and finds the cost nearly linear."
+        "atoms on one NVIDIA V100 at 2 fs, and finds the cost nearly linear; it does not say "
+        "whether one model ran or four."
     )
 
     def lacks(self, config: RunConfig) -> str:  # noqa: ARG002 - every configuration allows it
@@ -85,7 +86,7 @@ class Speed:
         timed = bench.walk.result(unit)
         if timed is None:
             return nothing_found(SUBJECT, f"No times: {why_failed(bench, unit)}")
-        return _outcome(built[0][1]["formula"], unit, timed["rows"])
+        return _outcome(built[0][1], unit, timed["rows"])
 
     def draw(self, values: Mapping[str, Json]) -> Figure:
         """Time of a step against the number of atoms."""
@@ -119,19 +120,24 @@ def _unit(bench: Bench, built: Sequence[tuple[Case, Mapping[str, Json]]]) -> Uni
         models=bench.models,
         generation=0,
     )
+    spec = plan.units[0].payload["spec"]
+    interval = spec["frame_interval_steps"]
     payload = {
-        "spec": plan.units[0].payload["spec"],
+        "spec": spec,
         "cells": [
             {"name": cell_name(one.system.supercell), "structure_file": crystal["file"]}
             for one, crystal in built
         ],
-        "n_steps": section.n_steps,
+        # whole intervals: the deviation of the ensemble and the frames have their share
+        "n_steps": -(-section.n_steps // interval) * interval,
         "repeats": section.repeats,
     }
     return bench.unit("speed_timing:measure", payload, tag="MD")
 
 
-def _outcome(formula: str, unit: Unit, rows: Sequence[Mapping[str, Json]]) -> Outcome:
+def _outcome(
+    structure: Mapping[str, Json], unit: Unit, rows: Sequence[Mapping[str, Json]]
+) -> Outcome:
     spec = unit.payload["spec"]
     timed = [_timed(row, spec["timestep_fs"]) for row in rows if row["seconds_per_step"]]
     notes = [
@@ -147,14 +153,14 @@ def _outcome(formula: str, unit: Unit, rows: Sequence[Mapping[str, Json]]) -> Ou
             _ensemble([row for row in timed if row["n_models"] == n_models])
             for n_models in sorted({row["n_models"] for row in timed})
         ],
-        "formula": formula,
+        "formula": structure["formula"],
         "timestep_fs": spec["timestep_fs"],
         "ensemble": spec["ensemble"],
         "temperature_K": spec["temperature_K"],
         "frame_interval_steps": spec["frame_interval_steps"],
         "n_steps": unit.payload["n_steps"],
         "machines": _machines(timed),
-        "published": PAPER if is_material(formula, PAPER["material"]) else None,
+        "published": PAPER if is_material(structure["numbers"], PAPER["material"]) else None,
     }
     return Outcome(
         verdict=_verdict(values),

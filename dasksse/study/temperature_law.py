@@ -6,6 +6,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Literal
 
+from dasksse.analyse.arrhenius_result import LEAST_PROBABILITY
 from dasksse.analyse.conductivity import nernst_einstein_mS_cm
 from dasksse.analyse.diffusion_points import DiffusionPoint, leave_out
 from dasksse.report.fit_values import chosen_form
@@ -144,6 +145,9 @@ def shape_text(fit: Mapping[str, Json] | None) -> str:
         return "one line describes D(T)"
     form = chosen_form(fit)
     values = form["parameters"]
+    fits = form["chance"] is not None and form["chance"] >= LEAST_PROBABILITY
+    start = "one line does not describe D(T); "
+    start += "it has" if fits else "the best of the other forms, not shown to fit, has"
     if form["form"] == "two-segment":
         at, hot, cold = (
             format_value_error(values[name], values[error], unit)
@@ -153,10 +157,10 @@ def shape_text(fit: Mapping[str, Json] | None) -> str:
                 ("Ea_cold_eV", "Ea_cold_err_eV", "eV"),
             )
         )
-        return f"one line does not describe D(T): a kink at {at}, Ea {hot} above, {cold} below"
+        return f"{start} a kink at {at}, Ea {hot} above, {cold} below"
     if form["form"] == "vtf":
         at = format_value_error(values["T0_K"], values["T0_err_K"], "K")
-        return f"one line does not describe D(T): it is curved, a VTF law with T0 = {at} does"
+        return f"{start} a smooth bend, VTF with T0 = {at}"
     return "one line does not describe D(T), and no other form does better"
 
 

@@ -9,7 +9,7 @@ from dasksse.analyse.expansion import linear_expansion
 from dasksse.errors import AnalysisError
 from dasksse.report.data import Verdict
 from dasksse.report.figures.study_expansion import cell_against_temperature
-from dasksse.report.formats import format_number, format_value_error
+from dasksse.report.formats import UNKNOWN, format_number, format_value_error
 from dasksse.study.case import Case, studied_system
 from dasksse.study.material import is_material
 from dasksse.study.outcome import Outcome, Row, Table
@@ -53,9 +53,9 @@ class ThermalExpansion:
     source = "Huang et al. 2021, Fig. 9, doi:10.1063/5.0041849 (Li10GeP2S12)"
     caption = (
         "Mean cell of NpT runs for one repeat of the structure file, with standard errors. "
-        "Dashed: the fit over its range; hollow: not fitted. For Li10GeP2S12 the paper found "
-        "3.2e-5 1/K, its first version 3.6e-5 1/K; Weber et al. measured 3.5e-5 1/K, and a "
-        "straight line below 700 K."
+        "Dashed: the fit over its range; hollow: not fitted; grey: left out. For Li10GeP2S12 "
+        "the paper found 3.2e-5 1/K, its first version 3.6e-5 1/K; Weber et al. measured "
+        "3.5e-5 1/K, and a straight line below 700 K."
     )
 
     def lacks(self, config: RunConfig) -> str:  # noqa: ARG002 - every configuration allows it
@@ -251,8 +251,8 @@ def _verdict(
         ratio = format_value_error(alpha / published, error / published)
         agrees = abs(alpha / published - 1.0) <= AGREEMENT
         text += (
-            f" This is {ratio} times the {published:.1e} 1/K that Huang et al. 2021 found for "
-            f"{MATERIAL}{'' if agrees else ', more than 30 % off'}."
+            f" This is {ratio} times the {format_number(published, '1/K', digits=2)} that "
+            f"Huang et al. 2021 found for {MATERIAL}{'' if agrees else ', more than 30 % off'}."
         )
         levels.append("trust" if agrees else "care")
     level = next(one for one in ("doubt", "care", "trust") if one in levels)
@@ -274,7 +274,8 @@ def _expansion_table(fits: Mapping[str, Expansion | None], *, is_lgps: bool) -> 
         }
         if is_lgps:
             for source, value in PUBLISHED_PER_K.items():
-                row[f"{source} [1/K]"] = format_number(value, digits=2)
+                shown = format_number(value, digits=2) if name == "volume" else UNKNOWN
+                row[f"{source} [1/K]"] = shown
         rows.append(row)
     return Table("Linear thermal expansion", tuple(rows))
 

@@ -42,10 +42,12 @@ class Pretender:
         *,
         accurate: list[float],
         digests: Mapping[str, str] = DIGESTS,
+        D_m2_s: list[float] | None = None,
     ) -> None:
         self.config = config
         self.digests = digests
         self.accurate = accurate
+        self.D_m2_s = D_m2_s or [1e-10]
         self.results: dict[str, dict[str, Any]] = {}
         self.failed: dict[str, dict[str, Any]] = {}
         self.decisions: dict[str, Any] = {}
@@ -170,3 +172,19 @@ class Pretender:
 
     def _diffusion(self, unit: Unit) -> dict[str, Any]:
         return {"text": "D", "damaged": []}
+
+    def _stability(self, unit: Unit) -> dict[str, Any]:
+        D = self.D_m2_s[min(unit.generation, len(self.D_m2_s) - 1)]
+        member = int(unit.payload["group"].rpartition("-")[2])
+        stable = self.config.stop.stable_diffusion
+        assert stable is not None
+        return {
+            "points": [
+                {
+                    "temperature_K": temperature_K,
+                    "D_m2_s": D * (1.0 + 0.02 * member),
+                    "D_err_m2_s": 0.02 * D,
+                }
+                for temperature_K in stable.temperatures_K
+            ]
+        }

@@ -16,6 +16,7 @@ from dasksse.loop.label_inputs import imported_labels, known_labels
 from dasksse.loop.schemes.exploration import evaluate, explore
 from dasksse.loop.schemes.learning import Ensemble, Learning, Round, divide
 from dasksse.loop.schemes.production import produce
+from dasksse.loop.schemes.stability import ask_diffusion, is_stable
 from dasksse.loop.units import (
     LabelSource,
     dataset_unit,
@@ -73,16 +74,7 @@ def _plan(
 
 def _walk(walk: Walk, config: RunConfig, digests: Mapping[str, str], *, produces: bool) -> None:
     learning = _prepare(walk, config, digests)
-    generation = 0
-    for line in config.explore.schedule:
-        for round_ in range(line.max_generations):
-            if generation >= config.stop.max_generations:
-                break
-            _train(walk, config, learning, generation)
-            share = explore(walk, config, learning, Round(line, generation, round_))
-            generation += 1
-            if share >= config.stop.accurate_share:
-                break
+    generation = _learn(walk, config, learning)
     _train(walk, config, learning, generation, is_last=True)
     evaluate(walk, config, learning, generation, new=[])
     if produces:
@@ -91,6 +83,24 @@ def _walk(walk: Walk, config: RunConfig, digests: Mapping[str, str], *, produces
     if walk.plan.ready:
         walk.plan.stage = walk.plan.stage or "evaluation"
         raise WaitingError
+
+
+def _learn(walk: Walk, config: RunConfig, learning: Learning) -> int:
+    """Generations of the schedule; their number."""
+    generation = 0
+    for line in config.explore.schedule:
+        for round_ in range(line.max_generations):
+            if generation >= config.stop.max_generations:
+                return generation
+            _train(walk, config, learning, generation)
+            ask_diffusion(walk, config, learning, generation)
+            share = explore(walk, config, learning, Round(line, generation, round_))
+            generation += 1
+            if is_stable(walk, config, learning, generation - 1):
+                return generation
+            if share >= config.stop.accurate_share:
+                break
+    return generation
 
 
 def _prepare(walk: Walk, config: RunConfig, digests: Mapping[str, str]) -> Learning:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from dasksse.analyse.stability import DiffusionOfGeneration
     from dasksse.config.schema import ScheduleSection
     from dasksse.loop.units import LabelSource
     from dasksse.loop.walk import Walk
@@ -97,6 +98,10 @@ class Learning:
         Ensembles of generations before the probe was drawn.
     initial
         Records of the models that the run begins with.
+    diffusion
+        D of each generation, where learning ends by it.
+    n_stable
+        Generations in a row, up to now, whose D was stable.
     levels
         Trust levels [eV/Å], fixed for the whole run.
     """
@@ -111,6 +116,8 @@ class Learning:
     ensemble: Ensemble | None = None
     unprobed: list[tuple[int, Ensemble]] = field(default_factory=list)
     initial: tuple[Mapping[str, Json], ...] = ()
+    diffusion: list[DiffusionOfGeneration] = field(default_factory=list)
+    n_stable: int = 0
     levels: tuple[float, float] | None = None
 
     @property

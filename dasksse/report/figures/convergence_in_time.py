@@ -90,7 +90,7 @@ def convergence_in_time(
         by_label.values(),
         by_label.keys(),
         loc="outside lower center",
-        ncols=min(n_panels + 1, 4),
+        ncols=columns + 1,
     )
     return figure
 

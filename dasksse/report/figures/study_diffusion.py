@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter, ScalarFormatter
 
 from dasksse.analyse.diffusion_points import DiffusionPoint, leave_out
 from dasksse.errors import AnalysisError
@@ -29,8 +30,12 @@ POINT_KEYS = (
     "framework_melted",
 )
 TERMS = {"sampling": "sampling", "models": "models", "cell_size": "cell size"}
+ASIDE = 0.04
+"""Published values stand beside one another and the simulated ones [1000/K]."""
 SHIFT_K = 4.0
 """Terms of one temperature stand side by side."""
+ROOM = 2.5
+"""Factor left free above the terms, for the legend."""
 
 
 @styled
@@ -99,7 +104,7 @@ def draw_published(axes: Axes, published: Sequence[Mapping[str, Json]]) -> None:
     for place, one in enumerate(known):
         error = one["D_err_m2_s"] or 0.0
         axes.errorbar(
-            [1000.0 / one["temperature_K"]],
+            [1000.0 / one["temperature_K"] + ASIDE * (place + 1)],
             [one["D_m2_s"]],
             [[min(error, 0.95 * one["D_m2_s"])], [error]],
             linestyle="none",
@@ -107,7 +112,7 @@ def draw_published(axes: Axes, published: Sequence[Mapping[str, Json]]) -> None:
             markersize=6,
             color=MUTED,
             markerfacecolor="white",
-            label=f"{one['label']}, {one['kind']} ({one['formula']})",
+            label=f"{one['label']} ({one['formula']})",
             zorder=3,
         )
 
@@ -142,5 +147,9 @@ def _draw_budget(axes: Axes, budgets: Sequence[Mapping[str, Json]]) -> None:
         axes.plot([], [], MARKERS[place % len(MARKERS)], color=INK, label=branch)
     axes.set_xlabel("T (K)")
     axes.set_ylabel("part of the error of $D$ (%)")
-    axes.set_ylim(bottom=0.0)
-    axes.legend(loc="upper right")
+    axes.set_yscale("log")
+    axes.yaxis.set_major_formatter(ScalarFormatter())
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    low, high = axes.get_ylim()
+    axes.set_ylim(low, high * ROOM)
+    axes.legend(loc="upper right", ncols=2)

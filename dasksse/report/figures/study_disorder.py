@@ -11,7 +11,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from dasksse.analyse.diffusion_points import DiffusionPoint, leave_out
 from dasksse.errors import AnalysisError
 from dasksse.report.figures.arrhenius_parts import draw_points, finish_axes
-from dasksse.report.figures.style import CYCLE, FAINT, INK, MUTED, styled
+from dasksse.report.figures.style import CYCLE, FAINT, INK, styled
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -102,9 +102,10 @@ def _draw_ratios(axes: Axes, values: Mapping[str, Json]) -> None:
     ends = [1.0]
     if values["published_range"] is not None:
         low, high = values["published_range"]
-        axes.axhspan(low, high, facecolor="none", edgecolor=MUTED, linestyle=":", zorder=0)
         label = f"Huang et al. 2021, {values['published_for']}:\n{low:g} to {high:g}"
-        axes.plot([], [], color=MUTED, linestyle=":", label=f"{label} at low temperature")
+        axes.axhspan(
+            low, high, color=FAINT, alpha=0.6, zorder=0, label=f"{label} at low temperature"
+        )
         ends += [low, high]
     for ratio in values["ratios"]:
         ends += _draw_ratio(axes, ratio)

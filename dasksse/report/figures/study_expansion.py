@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from dasksse.errors import AnalysisError
-from dasksse.report.figures.style import CYCLE, MUTED, styled
+from dasksse.report.figures.style import CYCLE, INK, MUTED, styled
+from dasksse.report.formats import format_number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -57,7 +59,9 @@ def cell_against_temperature(values: Mapping[str, Json]) -> Figure:
         axes.margins(x=0.06, y=0.1)
         axes.ticklabel_format(useOffset=False)
     handles, labels = panels[-1].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=2)
+    if handles:
+        handles[0] = Line2D([], [], color=INK, linestyle=DASHES, linewidth=1.2)
+        figure.legend(handles, labels, loc="outside lower center", handlelength=2.6)
     return figure
 
 
@@ -111,6 +115,7 @@ def _draw_line(
     for source, dashes in PUBLISHED_DASHES.items():
         alpha = values["published_per_K"].get(source)
         if alpha is not None:
+            published = format_number(alpha, "1/K", digits=2)
             axes.plot(
                 ends,
                 level * (1.0 + factor * alpha * (ends - reference)),
@@ -118,5 +123,5 @@ def _draw_line(
                 linestyle=dashes,
                 linewidth=1.1,
                 zorder=1,
-                label=f"slope {alpha:.1e} 1/K of {source}, {values['published_for']}",
+                label=f"slope of {published} for {values['published_for']}, {source}",
             )

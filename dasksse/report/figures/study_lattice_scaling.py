@@ -61,7 +61,8 @@ def study_lattice_scaling(
         if at_K in lines:
             slope = lines[at_K]
             label += f", d ln D / d ln V = {slope['slope']:.1f} ± {slope['slope_err']:.1f}"
-            ends = np.array([at[0]["volume_scale"], at[-1]["volume_scale"]])
+            known = [p["volume_scale"] for p in at if p["D_m2_s"] is not None]
+            ends = np.array([known[0], known[-1]])
             fitted = np.exp(slope["ln_D"]) * ends ** slope["slope"]
             axes.plot(100.0 * ends, fitted, color=colours[at_K], linewidth=0.9)
         marker = MARKERS[place % len(MARKERS)]

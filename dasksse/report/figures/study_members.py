@@ -81,7 +81,7 @@ def _draw(axes: Axes, one: Mapping[str, Json], mobile_species: str) -> None:
     if spread is not None:
         mean = math.exp(spread["mean"]) / unit
         for width, alpha, label in (
-            (spread["models_high"], 0.10, "at most (95 %)"),
+            (spread["models_high"], 0.10, "at most so much (95 %)"),
             (spread["models"], 0.25, "spread of the models"),
         ):
             factor = min(math.exp(width), _MOST_FACTOR)
@@ -107,7 +107,7 @@ def _draw(axes: Axes, one: Mapping[str, Json], mobile_species: str) -> None:
             label="upper bound",
         )
     axes.set_title(f"{one['temperature_K']:g} K", fontweight="bold")
-    axes.set_ylim(bottom=0.0)
+    axes.set_ylim(0.0, 1.04 * axes.get_ylim()[1])
     members = [p["member"] for p in one["members"]]
     axes.set_xlim(min(members) - 0.5, max(members) + 0.5)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))

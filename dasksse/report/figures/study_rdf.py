@@ -47,10 +47,10 @@ def ordered_and_disordered(values: Mapping[str, Json]) -> Figure:
     for number, (name, entry) in enumerate(pairs.items()):
         axes, colour = grid.flat[number], CYCLE[number % len(CYCLE)]
         axes.axhline(1.0, color=FAINT, linewidth=0.8, zorder=0)
-        for side, dashes in (("ordered", DASHES), ("disordered", "-")):
+        for side, dashes, width in (("disordered", "-", 1.7), ("ordered", DASHES, 1.0)):
             g, error = np.asarray(entry[side]["g"]), np.asarray(entry[side]["g_err"])
             shade = INK if side == "ordered" else colour
-            axes.plot(r, g, color=shade, linewidth=1.1, linestyle=dashes)
+            axes.plot(r, g, color=shade, linewidth=width, linestyle=dashes)
             axes.fill_between(r, g - error, g + error, color=shade, alpha=0.2, linewidth=0)
         axes.set_title(name, fontweight="bold")
         axes.set_ylim(bottom=0.0)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 
 from dasksse.errors import AnalysisError
 from dasksse.report.figures.style import CYCLE, MARKERS, MUTED, styled
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
 
     from dasksse.records import Json
 
@@ -49,7 +50,7 @@ def study_speed(values: Mapping[str, Json]) -> Figure:
     axes.set_xticks(sizes, [f"{size}" for size in sizes])
     axes.xaxis.set_minor_locator(NullLocator())
     axes.margins(0.08)
-    _plain(axes)
+    _label_ticks(axes.yaxis)
     axes.set_xlabel("Number of atoms")
     axes.set_ylabel("Wall time of a step (ms)")
     hours_per_ms = 1e6 / values["timestep_fs"] / MS_PER_S / 3600.0
@@ -57,16 +58,17 @@ def study_speed(values: Mapping[str, Json]) -> Figure:
         "right", functions=(lambda ms: ms * hours_per_ms, lambda hours: hours / hours_per_ms)
     )
     right.spines["right"].set_visible(True)
-    right.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    right.yaxis.set_minor_formatter(NullFormatter())
+    _label_ticks(right.yaxis)
     right.set_ylabel(f"h/ns at {values['timestep_fs']:g} fs")
-    axes.legend(loc="upper left")
+    axes.legend(loc="best")
     return figure
 
 
-def _plain(axes: Axes) -> None:
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.yaxis.set_minor_formatter(NullFormatter())
+def _label_ticks(axis: Axis) -> None:
+    """Plain numbers at 1, 2 and 5 of every decade."""
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def _draw_times(

@@ -127,6 +127,17 @@ def test_labels_of_another_selection_are_trained_on() -> None:
     assert labelled & trained
 
 
+def test_a_number_of_labels_for_each_system_gives_the_same_units_as_one_for_all() -> None:
+    one = Pretender(toy(select__max_labels=3), accurate=[0.2])
+    each = Pretender(toy(select__max_labels={"salt": 3}), accurate=[0.2])
+
+    one.run()
+    each.run()
+
+    assert {u.key for u in one.done} == {u.key for u in each.done}
+    assert {u.payload["section"]["max_labels"] for u in each.kinds("select")} == {3}
+
+
 def test_automatic_trust_levels_follow_the_training_error() -> None:
     config = toy(select__trust={"mode": "auto", "auto_factor": 1.5, "auto_width_eV_A": 0.2})
     pretender = Pretender(config, accurate=[0.2])
@@ -258,3 +269,53 @@ def test_a_crystal_is_relaxed_first_when_asked_and_its_steps_are_learned_from() 
     sources = pretender.kinds("dataset")[0].payload["sources"]
     assert sources.count(["relax", relaxed.key, "salt"]) == 1
     assert pretender.kinds("start")[0].payload["structure_file"].startswith("work/relax/")
+
+
+# --- learning that ends when D is stable ------------------------------------------------------
+
+STABLE = {"temperatures_K": [600.0, 800.0], "length_ps": 1.0, "generations": 1}
+
+
+def test_learning_ends_when_d_is_stable() -> None:
+    config = toy(stop__stable_diffusion=STABLE)
+    pretender = Pretender(config, accurate=[0.2], D_m2_s=[1e-10, 1.05e-10])
+
+    plan = pretender.run()
+
+    assert plan.is_finished
+    # two generations are compared, then a last training; each of two models drives its own runs
+    assert len(pretender.kinds("select")) == 2
+    assert len(pretender.kinds("stability")) == 2 * 2
+    texts = [m.text for m in plan.milestones if m.name.startswith("stability")]
+    assert "there is no generation before" in texts[0]
+    assert "stable within 20 %" in texts[1]
+
+
+def test_learning_goes_on_while_d_changes() -> None:
+    schedule = [
+        {
+            "systems": ["salt"],
+            "temperatures_K": [300.0],
+            "lengths_ps": [0.2],
+            "max_generations": 4,
+            "ensemble": "nvt",
+        }
+    ]
+    config = toy(stop__stable_diffusion=STABLE, explore__schedule=schedule)
+    pretender = Pretender(config, accurate=[0.2], D_m2_s=[1e-10, 2e-10, 4e-10, 4.1e-10])
+
+    plan = pretender.run()
+
+    assert len(pretender.kinds("select")) == 4
+    texts = [m.text for m in plan.milestones if m.name.startswith("stability")]
+    assert "it changed by +100" in texts[1]
+    assert "stable within" in texts[3]
+
+
+def test_exploration_does_not_wait_for_d() -> None:
+    pretender = Pretender(toy(stop__stable_diffusion=STABLE), accurate=[0.2])
+
+    plan = pretender.until("md")
+
+    groups = {unit.payload["group"].partition("/")[0] for unit in plan.ready}
+    assert groups == {"stability", "explore"}
