@@ -28,9 +28,11 @@ PATIENCE_S = 1500.0
 LEFT_OUT = {"functional", "comparison"}
 SHORTER = {
     "extends": PRESET,
-    "train": {"steps": 600, "steps_warm": 200},
+    "start": {"n_frames": 30, "relax": None},
+    "train": {"steps": 600, "steps_warm": 100},
     "production": {"train_steps": 0},
-    "stop": {"max_generations": 2},
+    "probe": {"n_frames": 0},
+    "stop": {"max_generations": 1},
     "engine": {"kind": "local", "settings": {"workers": 1, "dashboard_port": 0}},
 }
 """The preset with less training, in one process: its point here is that all of it runs."""
