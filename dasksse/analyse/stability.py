@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from dasksse.analyse.member_spread import Spread, member_spread
 from dasksse.units import BOLTZMANN_EV_K
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from dasksse.records import Json
 
 LEAST_TEMPERATURES = 3
 """Fewer say nothing about an activation energy that D itself does not say."""
@@ -60,6 +66,47 @@ class DiffusionOfGeneration:
         x -= np.average(x, weights=weights)
         inverse = 1.0 / float(np.sum(weights * x**2))
         return float(np.sum(weights * x * y)) * inverse, math.sqrt(inverse)
+
+
+def diffusion_of_generation(
+    generation: int,
+    records: Sequence[Mapping[str, Json]],
+    temperatures_K: Sequence[float],
+) -> DiffusionOfGeneration:
+    """D of a generation from what the diffusion stage found for each of its models.
+
+    Parameters
+    ----------
+    generation
+        Number of the generation.
+    records
+        With ``points``, one record for each model. Points without a D, and those with a melted
+        framework, count as not resolved.
+    temperatures_K
+        Temperatures [K].
+    """
+    return DiffusionOfGeneration(
+        generation, tuple(_at_temperature(records, float(T)) for T in temperatures_K)
+    )
+
+
+def _at_temperature(
+    records: Sequence[Mapping[str, Json]], temperature_K: float
+) -> TemperatureD:
+    points = [
+        point
+        for record in records
+        for point in record["points"]
+        if point["temperature_K"] == temperature_K
+        and point["D_m2_s"] is not None
+        and not point.get("framework_melted")
+    ]
+    return TemperatureD(
+        temperature_K,
+        tuple(float(point["D_m2_s"]) for point in points),
+        tuple(float(point["D_err_m2_s"]) for point in points),
+        len(records),
+    )
 
 
 @dataclass(frozen=True)

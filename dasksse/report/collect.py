@@ -10,7 +10,12 @@ from dasksse import __version__
 from dasksse.records import content_key
 from dasksse.report.collect_labels import label_notes, label_rows
 from dasksse.report.collect_learning import generation_rows
-from dasksse.report.collect_results import arrhenius_fits, parity_by_set, production_rows
+from dasksse.report.collect_results import (
+    arrhenius_fits,
+    parity_by_set,
+    production_rows,
+    stability_of,
+)
 from dasksse.report.data import FailureRow, RunReport, SystemRow
 from dasksse.report.run_units import RunUnits
 from dasksse.store.provenance import package_versions
@@ -55,7 +60,7 @@ def collect_report(folder: RunFolder, journal: Journal) -> RunReport:
         config_hash=content_key(run.config),
         label_source=labels[0]["source"] if labels else "",
         functional=labels[0]["functional"] if labels else "",
-        is_surrogate=bool(labels[0]["is_surrogate"]) if labels else True,
+        is_surrogate=bool(labels[0]["is_surrogate"]) if labels else False,
         type_map=tuple(run.config["type_map"]),
         mobile_species=run.config["mobile_species"],
         versions=package_versions(),
@@ -66,6 +71,7 @@ def collect_report(folder: RunFolder, journal: Journal) -> RunReport:
         production=tuple(production_rows(run)),
         parity=parity_by_set(run),
         arrhenius=arrhenius_fits(run),
+        stability=tuple(stability_of(run)),
         timing=_timing(run),
         failures=tuple(_failures(folder)),
         notes=tuple(dict.fromkeys(notes)),

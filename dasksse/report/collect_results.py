@@ -8,6 +8,7 @@ import numpy as np
 from ase.data import chemical_symbols
 
 from dasksse.analyse.diffusion import MIN_FRAMES
+from dasksse.analyse.stability import diffusion_of_generation
 from dasksse.report.converged_d import read_convergence
 from dasksse.report.data import ParityData, ProductionRow
 from dasksse.units import FS_PER_PS
@@ -15,6 +16,7 @@ from dasksse.units import FS_PER_PS
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from dasksse.analyse.stability import DiffusionOfGeneration
     from dasksse.report.run_units import RunUnits
 
 
@@ -147,3 +149,13 @@ def _trouble(run: RunUnits, record: Mapping[str, Any] | None, temperature_K: flo
 
 def _system_of(record: Mapping[str, Any]) -> str:
     return str(record["group"]).rpartition("/")[2]
+
+
+def stability_of(run: RunUnits) -> Iterator[DiffusionOfGeneration]:
+    """D of each generation, from runs that each of its models drove."""
+    section = run.config.get("stop", {}).get("stable_diffusion")
+    if not section:
+        return
+    for generation in sorted({row.generation for row in run.done("stability")}):
+        records = run.results("stability", generation)
+        yield diffusion_of_generation(generation, records, section["temperatures_K"])

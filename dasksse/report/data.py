@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from dasksse.analyse.convergence import ConvergenceInTime
+    from dasksse.analyse.stability import DiffusionOfGeneration
 
 MAX_PARITY_POINTS = 20_000
 """Force components drawn per set; more make no difference to the eye."""
@@ -294,7 +295,7 @@ class RunReport:
     Attributes
     ----------
     status
-        ``running``, ``finished`` or ``stopped: reason``.
+        ``running``, ``learned`` (production left out), ``finished`` or ``stopped: reason``.
     created
         When the report was made, ISO 8601.
     is_surrogate
@@ -306,6 +307,8 @@ class RunReport:
         Set (see :data:`RMSE_SETS`) to the parity data of the final ensemble.
     arrhenius
         System to the keys of ``dasksse arrhenius --json``; None where no fit can be made.
+    stability
+        D of each generation, from runs that each of its models drove, where the run did them.
     timing
         ``wall_s`` [s], ``cpu_hours`` by kind of work, ``driver_share`` (driver time over wall
         time); keys may be missing.
@@ -329,6 +332,7 @@ class RunReport:
     production: tuple[ProductionRow, ...] = ()
     parity: Mapping[str, ParityData] = field(default_factory=dict)
     arrhenius: Mapping[str, Mapping[str, Any] | None] = field(default_factory=dict)
+    stability: tuple[DiffusionOfGeneration, ...] = ()
     timing: Mapping[str, Any] = field(default_factory=dict)
     failures: tuple[FailureRow, ...] = ()
     notes: tuple[str, ...] = ()

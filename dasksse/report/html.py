@@ -24,6 +24,7 @@ from dasksse.report.formats import (
     format_duration,
     format_share,
 )
+from dasksse.report.stability_tables import budget_rows, stability_rows
 from dasksse.report.summary import summarise
 from dasksse.report.tables import (
     failure_rows,
@@ -151,6 +152,8 @@ _TABLES: Mapping[str, Callable[[RunReport], list[Row]]] = {
     "arrhenius": arrhenius_rows,
     "lengths": length_rows,
     "sizes": size_rows,
+    "budget": budget_rows,
+    "stability": stability_rows,
     "labels": label_rows,
     "shares": shares_rows,
     "temperatures": temperature_rows,

@@ -38,13 +38,22 @@ def judge_status(report: RunReport) -> Iterator[Verdict]:
     """Say that a run has not ended, or ended early."""
     if report.status == "running":
         yield Verdict("care", "Unfinished", "The run is still going; every number may change.")
+    elif report.status == "learned":
+        yield Verdict("care", "Unfinished", "Learning is done; production was not asked for.")
     elif report.status != "finished":
         yield Verdict("care", "Unfinished", f"The run ended early: {report.status}.")
 
 
 def judge_labels(report: RunReport) -> Iterator[Verdict]:
     """A surrogate label is not DFT, and no error of the model against it includes its own."""
-    if report.is_surrogate:
+    if not report.label_source:
+        yield Verdict(
+            "care",
+            "Labels",
+            "The run has no labels: its models were there before. What they were trained on, "
+            "and how well, is not known here; `dasksse evaluate` tells their errors.",
+        )
+    elif report.is_surrogate:
         is_classical = report.functional.startswith("none")
         kind = (
             "a classical model" if is_classical else f"a model trained on {report.functional}"

@@ -65,6 +65,7 @@ def summarise(report: RunReport) -> dict[str, Json]:
         level, subject and text.
     """
     scalars = _scalars(report)
+    scalars["stability"] = [asdict(one) for one in report.stability]
     scalars["systems"] = [asdict(row) for row in report.systems]
     scalars["labels"] = [asdict(row) for row in report.labels]
     scalars["failures"] = [asdict(row) for row in report.failures]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from dasksse.analyse.experiment import read_experiment_csv
 from dasksse.report.data import Verdict
+from dasksse.report.error_budget import Term
 from dasksse.report.figures.study_comparison import study_comparison
 from dasksse.report.formats import (
     UNKNOWN,
@@ -15,7 +16,6 @@ from dasksse.report.formats import (
     format_value_error,
 )
 from dasksse.study.diffusion import Diffusion
-from dasksse.study.error_budget import Term
 from dasksse.study.experiment_ratio import ratio_to_experiment
 from dasksse.study.outcome import Outcome, Row, Table
 

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from dasksse.report.data import Verdict
+from dasksse.report.error_budget import budget_row
 from dasksse.report.formats import (
     UNKNOWN,
     format_count,
@@ -15,7 +16,6 @@ from dasksse.report.formats import (
     format_value_error,
     is_known,
 )
-from dasksse.study.error_budget import budget_row
 from dasksse.study.outcome import Outcome, Row, Table
 from dasksse.study.points import d_text, ea_text, fit_of
 from dasksse.study.temperature_law import D_at, shape_text, squared_charge_density_A3

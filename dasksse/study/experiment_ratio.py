@@ -6,7 +6,7 @@ import math
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from dasksse.study.error_budget import SCORE_95
+from dasksse.report.error_budget import SCORE_95
 from dasksse.study.temperature_law import SAME_K, D_at, sigma_per_D
 
 if TYPE_CHECKING:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dasksse.study.cell_size import CellSize
-from dasksse.study.error_budget import (
+from dasksse.report.error_budget import (
     ErrorBudget,
     Term,
     cell_size_term,
     model_term,
     sampling_term,
 )
+from dasksse.study.cell_size import CellSize
 from dasksse.study.members import Members
 from dasksse.study.other_studies import known_outcome
 

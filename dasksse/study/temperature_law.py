@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Literal
 from dasksse.analyse.arrhenius_result import LEAST_PROBABILITY
 from dasksse.analyse.conductivity import nernst_einstein_mS_cm
 from dasksse.analyse.diffusion_points import DiffusionPoint, leave_out
+from dasksse.report.error_budget import SCORE_95
 from dasksse.report.fit_values import chosen_form
 from dasksse.report.formats import format_interval, format_upper_bound, format_value_error
-from dasksse.study.error_budget import SCORE_95
 from dasksse.study.points import fit_of
 
 if TYPE_CHECKING:

@@ -5,9 +5,9 @@ Convergence on D itself is that of Marcolongo et al. 2019, arXiv:1910.10090.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from dasksse.analyse.stability import DiffusionOfGeneration, TemperatureD, compare_generations
+from dasksse.analyse.stability import compare_generations, diffusion_of_generation
 from dasksse.loop.md_units import diffusion_unit, stability_plan
 from dasksse.loop.schemes.exploration import commit, valid_runs
 from dasksse.loop.walk import WaitingError
@@ -45,9 +45,7 @@ def is_stable(walk: Walk, config: RunConfig, learning: Learning, generation: int
     if records is None:
         walk.plan.stage = walk.plan.stage or f"D of generation {generation}"
         raise WaitingError
-    found = DiffusionOfGeneration(
-        generation, tuple(_at(records, float(T)) for T in section.temperatures_K)
-    )
+    found = diffusion_of_generation(generation, records, section.temperatures_K)
     judged = compare_generations(
         learning.diffusion[-1] if learning.diffusion else None,
         found,
@@ -100,20 +98,3 @@ def stable_system(config: RunConfig, section: StableDiffusionSection) -> str:
     """System whose D is followed."""
     production = config.production.systems if config.production is not None else ()
     return section.system or (production[0] if production else config.systems[0].name)
-
-
-def _at(records: list[Mapping[str, Json]], temperature_K: float) -> TemperatureD:
-    """D of each model at a temperature, where it is resolved and the framework is whole."""
-    points: list[Mapping[str, Any]] = [
-        point
-        for record in records
-        for point in record["points"]
-        if point["temperature_K"] == temperature_K
-    ]
-    good = [p for p in points if p["D_m2_s"] is not None and not p.get("framework_melted")]
-    return TemperatureD(
-        temperature_K,
-        tuple(float(p["D_m2_s"]) for p in good),
-        tuple(float(p["D_err_m2_s"]) for p in good),
-        len(records),
-    )

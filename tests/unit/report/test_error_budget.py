@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from dasksse.study.error_budget import (
+from dasksse.report.error_budget import (
     ErrorBudget,
     Term,
     cell_size_term,

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from dasksse.records import Json
-    from dasksse.study.outcome import Row
+    from dasksse.report.arrhenius_text import Row
 
 SCORE_95 = 1.96
 """Standard errors within which 95 % of normal values lie."""
