@@ -16,6 +16,7 @@ from dasksse.cli.study_session import tell_failed, work
 from dasksse.cli.validate import count_atoms, load_checked
 from dasksse.config.messages import nearest
 from dasksse.errors import ConfigError, RunFolderError
+from dasksse.loop.estimate import core_s_per_label
 from dasksse.loop.label_rate import measured_rate
 from dasksse.report import collect_report
 from dasksse.report.formats import SECONDS_PER_HOUR, format_core_time
@@ -136,7 +137,7 @@ def _tell_costs(
     n_atoms = {name: count or 50 for name, count in count_atoms(loaded).items()}
     rate = measured_rate(config.label.calculator, run)
     studied = n_atoms[studied_system(config, None).name]
-    per_label = None if rate is None else rate.core_seconds(studied)
+    per_label = core_s_per_label(config, rate)(studied)
     costs = studies_core_s(kinds, config, n_atoms, core_s_per_label=per_label)
     table = Table(title="Studies", title_justify="left", box=None, pad_edge=False)
     for column in ("study", "MD runs", "single points", "core time"):
@@ -144,9 +145,10 @@ def _tell_costs(
     for kind in kinds:
         runs = sum(len(case.temperatures_K) * case.replicas for case in kind.cases(config))
         labels = kind.n_labels(config)
-        table.add_row(
-            kind.name, str(runs), str(labels or "–"), format_core_time(costs[kind.name])
-        )
+        time = format_core_time(costs[kind.name])
+        if labels and per_label is None:
+            time += " and the single points"
+        table.add_row(kind.name, str(runs), str(labels or "–"), time)
     console.print(table)
     for name, reason in lacking.items():
         console.print(f"{name}: left out, {reason}", highlight=False, markup=False)

@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from dasksse.loop.label_rate import LabelRate
 
 _SMALL_NET = 32.0
-_TRAIN_S = 0.03
-_MD_S = 0.011
+_TRAIN_S = 0.02
+_MD_S = 0.005
+_DOUBLE, _COMPRESSED = 2.5, 0.4
 _REFERENCE_ATOMS = 50.0
 _ENGINE_START_S = 10.0
 _BYTES_PER_ATOM_FRAME = 4.0
@@ -72,8 +73,8 @@ class Estimate:
 def _net_factor(config: RunConfig) -> float:
     """Cost of the network relative to the small one the rates were measured with."""
     widest = config.train.descriptor.get("neuron", [25, 50, 100])[-1]
-    precision = 1.0 if config.train.precision == "float32" else 1.2
-    return max(0.3, (float(widest) / _SMALL_NET) ** 1.6) * precision
+    precision = 1.0 if config.train.precision == "float32" else _DOUBLE
+    return max(0.3, (float(widest) / _SMALL_NET) ** 0.8) * precision
 
 
 def estimate_run(
@@ -97,7 +98,7 @@ def estimate_run(
         Cores that a label takes.
     """
     estimate = Estimate(cores={"label": label_cores})
-    core_s = _core_s_per_label(config, label_rate)
+    core_s = core_s_per_label(config, label_rate)
 
     def add_labels(name: str, labels: int, tasks: int | None = None) -> None:
         _add_labels(estimate, config, n_atoms[name], labels, core_s, tasks)
@@ -147,10 +148,18 @@ def _runs(line: ScheduleSection) -> int:
     return len(line.temperatures_K) * line.replicas * pressures
 
 
-def _core_s_per_label(
+def core_s_per_label(
     config: RunConfig, rate: LabelRate | None
 ) -> Callable[[int], float | None]:
-    """Core-seconds of a label by its number of atoms: measured, known of its kind, or None."""
+    """Core-seconds of a label by its number of atoms: measured, known of its kind, or None.
+
+    Parameters
+    ----------
+    config
+        The run's configuration.
+    rate
+        Measured time of a label; what is known of the calculator beforehand when None.
+    """
     from dasksse.label import label_costs
 
     if rate is not None:
@@ -163,14 +172,14 @@ def _add_labels(
     config: RunConfig,
     n_atoms: int,
     labels: int,
-    core_s_per_label: Callable[[int], float | None],
+    core_s_of: Callable[[int], float | None],
     tasks: int | None,
 ) -> None:
     from dasksse.label import label_costs
 
     if labels <= 0:
         return
-    seconds = core_s_per_label(n_atoms)
+    seconds = core_s_of(n_atoms)
     batch_size = config.label.batch_size or label_costs(config.label.calculator).batch_size
     count = -(-labels // batch_size) if tasks is None else tasks
     estimate.add("label", count, labels, None if seconds is None else labels * seconds)
@@ -210,8 +219,9 @@ def md_core_s_per_step(config: RunConfig, n_atoms: float, interval: int) -> floa
     interval
         Steps between frames.
     """
-    share = (1.0 + (config.train.ensemble_size - 1) / interval) / 1.3
-    return 0.6 * _MD_S * _net_factor(config) * n_atoms / _REFERENCE_ATOMS * share
+    share = 1.0 + (config.train.ensemble_size - 1) / interval
+    factor = _net_factor(config) * (_COMPRESSED if config.train.compress else 1.0)
+    return _MD_S * factor * n_atoms / _REFERENCE_ATOMS * share
 
 
 def _add_md(
