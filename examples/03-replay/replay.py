@@ -138,7 +138,7 @@ def points(folder: Path, test: Labels, type_map: list[str]) -> list[dict[str, An
                 "generation": generation,
                 "n_labels": n_labels - sizes[0],
                 "force_rmse_meV_A": float(np.mean(errors[f"{generation:03d}"])),
-                "core_s": sum(u["wall_s"] for k, u in units if _is_before(k, u, generation)),
+                "core_s": sum(u["cpu_s"] for k, u in units if _is_before(k, u, generation)),
             }
         )
     return rows
