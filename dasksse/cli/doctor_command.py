@@ -22,6 +22,7 @@ from dasksse.config.schema import RegistrySection, TrainSection
 from dasksse.engine.cluster import Start, make_runner
 from dasksse.engine.queues import QUEUES
 from dasksse.engine.settings import TAGS
+from dasksse.label import located_calculator
 from dasksse.process import INSTALL_ENGINES
 from dasksse.records import Done, Frames, Labels, Workplace
 
@@ -311,7 +312,7 @@ def command(arguments: argparse.Namespace) -> int:
     loaded = None
     if arguments.config is not None:
         loaded, engine = load_checked(arguments.config, arguments.cluster)
-        label = loaded.config.label.calculator
+        label = located_calculator(loaded.config.label.calculator, loaded.base_dir)
     elif arguments.cluster is not None:
         engine = read_cluster(arguments.cluster)
     console = Console(soft_wrap=True, highlight=False)

@@ -14,6 +14,7 @@ from dasksse.config.load import load_config
 from dasksse.config.messages import nearest
 from dasksse.errors import ConfigError, RunFolderError
 from dasksse.loop.books import read_books
+from dasksse.loop.label_files import with_kept_files
 from dasksse.loop.prepare import digests_in
 from dasksse.loop.release import Releases, choose_releases
 from dasksse.store.folders import RunFolder, driver_lock
@@ -81,7 +82,7 @@ def _retry(console: Console, folder: RunFolder, kind: str | None, root: Path) ->
 
 def _choose(folder: RunFolder, journal: Journal, keys: Sequence[str]) -> Releases:
     """Those that the run has not gone on without."""
-    config = load_config(folder.resolved_config).config
+    config = with_kept_files(load_config(folder.resolved_config).config, folder)
     books = read_books(folder, journal.units())
     return choose_releases(config, digests_in(folder, config), books, keys)
 

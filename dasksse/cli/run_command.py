@@ -22,6 +22,7 @@ from dasksse.errors import StoreError
 from dasksse.loop.display import MARGIN, Display
 from dasksse.loop.driver import Driver
 from dasksse.loop.ending import Ending, run_hook, summarise
+from dasksse.loop.label_files import with_kept_files
 from dasksse.loop.prepare import digests_in, keep_config, open_run_folder
 from dasksse.loop.schemes import SCHEMES
 from dasksse.report.formats import format_duration
@@ -168,7 +169,7 @@ def _drive(
     was_finished = journal.facts().get("state") == "finished"
     journal.set_facts({"state": "running", "version": __version__})
     driver = Driver(
-        config,
+        with_kept_files(config, folder),
         digests_in(folder, config),
         folder=folder,
         journal=journal,

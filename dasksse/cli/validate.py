@@ -14,6 +14,7 @@ from dasksse.engine.cluster import check_engine
 from dasksse.errors import ConfigError, ProgramMissingError, StructureError
 from dasksse.label import check_calculator
 from dasksse.loop.initial_models import check_initial_models
+from dasksse.loop.label_files import check_label_files
 from dasksse.loop.label_inputs import check_label_stores
 from dasksse.loop.prepare import check_framework, is_database_id, structure_digests
 from dasksse.process import INSTALL_ENGINES, NOT_FOUND
@@ -50,6 +51,7 @@ def load_checked(
     check_framework(loaded)
     check_label_stores(loaded)
     check_initial_models(loaded)
+    check_label_files(loaded)
     structure_digests(loaded)
     engine = config.engine if cluster is None else read_cluster(cluster)
     return loaded, engine

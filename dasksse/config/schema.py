@@ -501,6 +501,11 @@ class SelectSection(Section):
     deviation_of: Literal["all", "mobile"] = Field(
         default="all", description="Deviation over all atoms, or over the mobile species alone."
     )
+    among: Literal["candidates", "all"] = Field(
+        default="candidates",
+        description="Choose among `candidates`, frames between the trust levels, or among "
+        "`all` frames that are sound, to see what the trust levels are worth.",
+    )
     max_labels: Annotated[int, Field(ge=0)] | dict[Name, Annotated[int, Field(ge=0)]] = Field(
         default=300,
         description="Most candidates labelled per system and generation: one number, or one "

@@ -11,13 +11,16 @@ from dasksse.label.calculators import (
     LabelCalculator,
     LabelCosts,
     calculator_commands,
+    calculator_files,
     calculator_schema,
     check_calculator,
     convergence_ladders,
     label_costs,
     load_calculator,
+    located_calculator,
     missing_for_labels,
     resolved_calculator,
+    with_files,
 )
 from dasksse.label.contract import Answer, AseCalculator, Place
 from dasksse.label.filter_rules import Reference
@@ -49,6 +52,7 @@ __all__ = [
     "Rejected",
     "Relaxed",
     "calculator_commands",
+    "calculator_files",
     "calculator_schema",
     "check_calculator",
     "convergence_ladders",
@@ -56,10 +60,12 @@ __all__ = [
     "label_costs",
     "label_frames",
     "load_calculator",
+    "located_calculator",
     "missing_for_labels",
     "reason_kind",
     "relax",
     "resolved_calculator",
     "unmixed",
+    "with_files",
     "without_label",
 ]

@@ -15,11 +15,13 @@ from dasksse.errors import ConfigError
 from dasksse.label.classical import CLASSICAL
 from dasksse.label.contract import CalculatorKind, LabelCalculator
 from dasksse.label.custom import CUSTOM
+from dasksse.label.deepmd import DEEPMD
 from dasksse.label.dft import ENGINES
 from dasksse.label.surrogates import SURROGATES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
@@ -32,17 +34,21 @@ __all__ = [
     "LabelCalculator",
     "LabelCosts",
     "calculator_commands",
+    "calculator_files",
     "calculator_schema",
     "check_calculator",
     "convergence_ladders",
     "label_costs",
     "load_calculator",
+    "located_calculator",
     "missing_for_labels",
     "resolved_calculator",
+    "with_files",
 ]
 
 CALCULATOR_KINDS: dict[str, CalculatorKind] = {
     **SURROGATES,
+    **DEEPMD,
     **ENGINES,
     **CLASSICAL,
     **CUSTOM,
@@ -54,7 +60,9 @@ _LOADED_AT_ONCE = 4
 """Models kept in memory by one process; runs use one, comparisons a few."""
 
 
-def load_calculator(section: RegistrySection) -> LabelCalculator:
+def load_calculator(
+    section: RegistrySection, *, base_dir: Path | None = None
+) -> LabelCalculator:
     """The calculator a section asks for; the same object on every call in one process.
 
     Parameters
@@ -62,14 +70,18 @@ def load_calculator(section: RegistrySection) -> LabelCalculator:
     section
         Kind and settings. ``kind: "python:package.module.name"`` is short for kind ``python``
         with that ``factory``.
+    base_dir
+        Folder that relative paths of its files start from; the current one when None.
 
     Raises
     ------
     ConfigError
-        Unknown kind, settings it does not take, or a factory that cannot be used.
+        Unknown kind, settings it does not take, or a factory or file that cannot be used.
     ProgramMissingError
         The package behind the kind is not installed.
     """
+    if base_dir is not None:
+        section = located_calculator(section, base_dir)
     kind, settings = _resolve(section.kind, section.settings)
     return _load(kind, json.dumps(settings.model_dump(mode="json"), sort_keys=True))
 
@@ -191,6 +203,57 @@ def resolved_calculator(section: RegistrySection) -> RegistrySection:
     """
     kind, checked = _resolve(section.kind, section.settings)
     return RegistrySection(kind=kind, settings=checked.model_dump(mode="json"))
+
+
+def calculator_files(section: RegistrySection) -> tuple[str, ...]:
+    """Files of the user's that a calculator reads, as its settings name them.
+
+    Parameters
+    ----------
+    section
+        Kind and settings.
+
+    Raises
+    ------
+    ConfigError
+        Unknown kind, or settings it does not take.
+    """
+    name, checked = _resolve(section.kind, section.settings)
+    key = CALCULATOR_KINDS[name].files
+    return tuple(getattr(checked, key)) if key else ()
+
+
+def with_files(section: RegistrySection, files: Sequence[str]) -> RegistrySection:
+    """The same calculator with its files elsewhere.
+
+    Parameters
+    ----------
+    section
+        Kind and settings of a calculator that has files.
+    files
+        As many as :func:`calculator_files` gives, in its order.
+    """
+    key = CALCULATOR_KINDS[section.kind].files
+    return RegistrySection(kind=section.kind, settings={**section.settings, key: list(files)})
+
+
+def located_calculator(section: RegistrySection, base_dir: Path) -> RegistrySection:
+    """The same calculator with the paths of its files starting from a folder.
+
+    Parameters
+    ----------
+    section
+        Kind and settings.
+    base_dir
+        The folder.
+
+    Raises
+    ------
+    ConfigError
+        Unknown kind, or settings it does not take.
+    """
+    files = calculator_files(section)
+    return with_files(section, [str(base_dir / file) for file in files]) if files else section
 
 
 def convergence_ladders(

@@ -213,6 +213,9 @@ class CalculatorKind:
     convergence
         Ladders of the settings that labels must not depend on, by name, coarse and cheap
         values first, from checked settings and cell vectors [Å]; for ``dasksse converge``.
+    files
+        Setting that names files of the user's, relative to the config file; empty for none. A
+        run keeps copies of them.
     """
 
     settings_model: type[Section]
@@ -223,3 +226,4 @@ class CalculatorKind:
     commands: Callable[[Any], list[list[str]]] = lambda _settings: []
     needs: Callable[[Any, tuple[str, ...]], list[str]] = lambda _settings, _elements: []
     convergence: Callable[[Any, Array], Mapping[str, Sequence[Any]]] = lambda _settings, _: {}
+    files: str = ""

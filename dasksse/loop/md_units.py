@@ -264,6 +264,8 @@ def select_unit(
 ) -> Unit:
     """Verdict on every frame of a system, and which get a label."""
     section = config.select.model_dump(mode="json", exclude={"trust"})
+    if section["among"] == "candidates":
+        del section["among"]  # the keys of runs from before this setting stay as they are
     payload = {
         **frames_of(plan, runs),
         "section": {**section, "max_labels": config.select.labels_of(str(about["system"]))},

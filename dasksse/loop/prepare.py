@@ -24,6 +24,8 @@ from dasksse.loop.initial_models import (
     keep_initial_models,
     model_digests_in,
 )
+from dasksse.loop.label_files import FOLDER as LABEL_FILES_FOLDER
+from dasksse.loop.label_files import changed_label_files, keep_label_files
 from dasksse.loop.label_inputs import (
     IMPORTED_FOLDER,
     changed_label_stores,
@@ -124,6 +126,7 @@ def _is_new(root: Path) -> bool:
         "inputs",
         IMPORTED_FOLDER,
         MODELS_FOLDER,
+        LABEL_FILES_FOLDER,
     }
     is_ours = names <= ours
     return is_ours and not any(root.glob("work/*"))
@@ -145,6 +148,7 @@ def _changes(loaded: LoadedConfig, folder: RunFolder) -> list[str]:
             differences.append(f"systems.{name}.structure: the file has another content")
     differences += changed_label_stores(loaded, folder)
     differences += changed_initial_models(loaded, folder)
+    differences += changed_label_files(loaded, folder)
     refused = [line for line in differences if not is_free_to_change(line)]
     if refused:
         listed = "\n  ".join(refused)
@@ -168,9 +172,10 @@ def _input_path(folder: RunFolder, system: SystemSection) -> Path:
 
 
 def _copy_inputs(loaded: LoadedConfig, folder: RunFolder) -> None:
-    """Keep structure files and imported labels with the run: the folder can be moved."""
+    """Keep all files that the configuration names with the run: the folder can be moved."""
     keep_label_stores(loaded, folder)
     keep_initial_models(loaded, folder)
+    keep_label_files(loaded, folder)
     for system in loaded.config.systems:
         if is_database_id(system.structure):
             continue

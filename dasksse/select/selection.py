@@ -78,6 +78,8 @@ def select_frames(
 ) -> Selection:
     """Choose the candidates to label and the accurate frames to check.
 
+    Candidates are the frames between the trust levels, or all frames, by ``section.among``.
+
     Physically unsound candidates are refused before the diverse order is made, so that they
     neither take a place nor push their sound neighbours away.
 
@@ -115,7 +117,7 @@ def select_frames(
     refused[list(excluded)] = Reason.PROBE
     diverse_seed, thin_seed, check_seed = _seeds(seed, 3)
 
-    reason = _reasons_before_choice(candidates.deviation, verdict, refused)
+    reason = _reasons_before_choice(candidates.deviation, verdict, refused, section.among)
     wanted = np.flatnonzero(reason == Reason.NOT_NEEDED)
     described = _thin(wanted, max(MAX_DESCRIBED, max_labels), thin_seed)
     order = pick_order(
@@ -130,7 +132,7 @@ def select_frames(
     picks = [int(i) for i in described[order]]
     reason[picks] = Reason.PICKED
 
-    trusted = (verdict == ACCURATE) & (refused == Reason.NONE)
+    trusted = (verdict == ACCURATE) & (refused == Reason.NONE) & (reason != Reason.PICKED)
     checks = _draw(candidates.frames, trusted, section.accurate_checks, check_seed)
     reason[checks] = Reason.CHECK
     return Selection(
@@ -190,13 +192,17 @@ def draw_probe(
 
 
 def _reasons_before_choice(
-    deviation: NDArray[np.float64], verdict: NDArray[np.int64], refused: NDArray[np.int64]
+    deviation: NDArray[np.float64],
+    verdict: NDArray[np.int64],
+    refused: NDArray[np.int64],
+    among: str,
 ) -> NDArray[np.int64]:
     """Reason of each frame while nothing is picked: sound candidates are ``NOT_NEEDED``."""
+    is_candidate = (verdict == CANDIDATE) | (among == "all")
     reason = np.full(len(verdict), int(Reason.NONE))
-    reason[verdict == CANDIDATE] = Reason.NOT_NEEDED
     reason[verdict == FAILED] = Reason.ABOVE_HIGH
-    unsound = (verdict == CANDIDATE) & (refused != Reason.NONE)
+    reason[is_candidate] = Reason.NOT_NEEDED
+    unsound = is_candidate & (refused != Reason.NONE)
     reason[unsound] = refused[unsound]
     outside = np.isin(refused, [Reason.NOT_FINITE, Reason.PROBE, Reason.EQUILIBRATION])
     reason[outside] = refused[outside]

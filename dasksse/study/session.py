@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from dasksse.errors import RunFolderError, StoreError
 from dasksse.loop.driver import Driver
+from dasksse.loop.label_files import with_kept_files
 from dasksse.loop.prepare import keep_config, structure_digests
 from dasksse.store.folders import RunFolder, driver_lock, read_json, write_json
 from dasksse.store.journal import open_journal
@@ -111,7 +112,7 @@ def run_study(
         journal, notes = open_journal(folder)
         journal.set_facts({"state": "running"})
         driver = Driver(
-            loaded.config,
+            with_kept_files(loaded.config, folder),
             structure_digests(loaded),
             folder=folder,
             journal=journal,

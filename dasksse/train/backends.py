@@ -1,13 +1,12 @@
-"""DeePMD-kit's backends: flags, file names, and the environment their processes need."""
+"""DeePMD-kit's backends: flags and file names."""
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dasksse.process import INSTALL_ENGINES, search_path
+from dasksse.process import INSTALL_ENGINES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -94,21 +93,3 @@ BACKENDS: Mapping[str, Backend] = {
         install="pip install 'deepmd-kit==3.2.0' and paddlepaddle",
     ),
 }
-
-
-def child_environment(threads: int) -> dict[str, str]:
-    """Environment of a DeePMD-kit process: the caller's, with so many threads and less noise.
-
-    Parameters
-    ----------
-    threads
-        Threads inside one operation and between operations, at least 1.
-    """
-    count = str(threads)
-    return os.environ | {
-        "PATH": search_path(os.environ),
-        "OMP_NUM_THREADS": count,
-        "DP_INTRA_OP_PARALLELISM_THREADS": count,
-        "DP_INTER_OP_PARALLELISM_THREADS": count,
-        "TF_CPP_MIN_LOG_LEVEL": "3",
-    }

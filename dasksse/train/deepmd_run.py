@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from dasksse.config.load import differing_keys
 from dasksse.errors import ConfigError, ProgramMissingError, StoreError, TrainingError
+from dasksse.label.deepmd import child_environment
 from dasksse.process import run_program
 from dasksse.train.backends import (
     BACKENDS,
     CLAIM_SUFFIX,
     UNAVAILABLE_EXIT,
     Backend,
-    child_environment,
 )
 from dasksse.train.deepmd_input import CHECKPOINT_NAME, CURVE_NAME
 from dasksse.train.deepmd_parse import read_learning_curve

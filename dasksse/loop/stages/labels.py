@@ -47,7 +47,9 @@ def label(payload: Mapping[str, Json], context: UnitContext) -> dict[str, Any]:
     from dasksse.label import KnownLabels, load_calculator
 
     calculator = KnownLabels(
-        load_calculator(RegistrySection.model_validate(payload["calculator"])),
+        load_calculator(
+            RegistrySection.model_validate(payload["calculator"]), base_dir=context.run_dir
+        ),
         [Labels.load(context.run_dir / file) for file in payload["known"]],
     )
     frames = Frames.load(context.run_dir / payload["frames_file"]).take(payload["indices"])

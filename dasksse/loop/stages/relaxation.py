@@ -51,7 +51,9 @@ def relax_lattice(payload: Mapping[str, Json], context: UnitContext) -> dict[str
     before = payload["before"]
     known = [*(read_trajectory(context.run_dir / before)[-1:] if before else []), *own]
     calculator = _Kept(
-        load_calculator(RegistrySection.model_validate(payload["calculator"])),
+        load_calculator(
+            RegistrySection.model_validate(payload["calculator"]), base_dir=context.run_dir
+        ),
         trajectory,
         known[-1] if known else None,
     )

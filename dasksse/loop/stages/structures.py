@@ -94,7 +94,10 @@ def relax(payload: Mapping[str, Json], context: UnitContext) -> dict[str, Any]:
     section = RelaxSection.model_validate(payload["relax"])
     atoms = read_atoms(folder.unit("structure", payload["structure"]) / SYSTEM_FILE)
     calculator = KnownLabels(
-        load_calculator(RegistrySection.model_validate(payload["label"]["calculator"])),
+        load_calculator(
+            RegistrySection.model_validate(payload["label"]["calculator"]),
+            base_dir=context.run_dir,
+        ),
         _labels_of(atoms, payload["known"], context),
     )
     relaxed = relax_atoms(

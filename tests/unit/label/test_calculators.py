@@ -219,7 +219,7 @@ def test_the_cost_of_ones_own_calculator_is_unknown() -> None:
 
 
 def test_every_kind_that_runs_here_has_a_cost() -> None:
-    not_measured = {"python", "vasp", "espresso", "abacus"}
+    not_measured = {"python", "deepmd", "vasp", "espresso", "abacus"}
     kinds = [kind for kind in CALCULATOR_KINDS if kind not in not_measured]
     costs = [label_costs(section(kind)).seconds_per_frame(10) for kind in kinds]
 

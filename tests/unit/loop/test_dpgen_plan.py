@@ -319,3 +319,14 @@ def test_exploration_does_not_wait_for_d() -> None:
 
     groups = {unit.payload["group"].partition("/")[0] for unit in plan.ready}
     assert groups == {"stability", "explore"}
+
+
+def test_the_choice_among_candidates_has_the_payload_it_always_had() -> None:
+    payloads = {}
+    for among in ("candidates", "all"):
+        pretender = Pretender(toy(select__among=among), accurate=[0.2])
+        pretender.run()
+        payloads[among] = pretender.kinds("select")[0].payload["section"]
+
+    assert "among" not in payloads["candidates"]
+    assert payloads["all"] == {**payloads["candidates"], "among": "all"}

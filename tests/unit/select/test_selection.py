@@ -353,3 +353,29 @@ def test_excluded_frames_stay_out_of_the_probe(
     probe = draw_probe(make_candidates(4), 4, seed=0, section=SelectSection(), excluded=[1, 2])
 
     assert sorted(probe) == [0, 3]
+
+
+def test_among_all_frames_accurate_and_failed_ones_may_be_picked_and_unsound_ones_not(
+    make_candidates: Callable[..., CandidateSet],
+) -> None:
+    deviation = np.array([0.1, 0.4, 0.7, np.nan, 0.9, 0.1])
+    min_distance_A = np.array([2.0, 2.0, 2.0, 2.0, 0.5, 2.0])
+    candidates = make_candidates(6, deviation=deviation, min_distance_A=min_distance_A)
+
+    chosen = select(candidates, max_labels=6, among="all", diversity="random")
+
+    assert sorted(chosen.picks) == [0, 1, 2, 5]
+    assert chosen.reason[[3, 4]].tolist() == [Reason.NOT_FINITE, Reason.TOO_CLOSE]
+    assert chosen.verdict.tolist() == select(candidates).verdict.tolist()
+
+
+def test_among_all_frames_checks_are_not_picks(
+    make_candidates: Callable[..., CandidateSet],
+) -> None:
+    candidates = make_candidates(6, deviation=np.full(6, 0.1))
+
+    chosen = select(candidates, max_labels=4, accurate_checks=6, among="all")
+
+    assert len(chosen.picks) == 4
+    assert not set(chosen.picks) & set(chosen.checks)
+    assert len(chosen.checks) == 2

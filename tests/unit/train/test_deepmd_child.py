@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
+from dasksse.label.deepmd import child_environment
 from dasksse.train import deepmd_child
-from dasksse.train.backends import BACKENDS, UNAVAILABLE_EXIT, child_environment
+from dasksse.train.backends import BACKENDS, UNAVAILABLE_EXIT
 
 STEPS = 100
 
