@@ -56,12 +56,25 @@ def _print(console: Console, values: dict[str, Any]) -> None:
         table.add_column(title, justify="right")
     for model in values["models"]:
         table.add_row(str(model["path"]), *(_cell(model[key]) for key in _COLUMNS))
-    table.add_row(
-        "mean ± std",
-        *(f"{_cell(values['mean'][k])} ± {_cell(values['std'][k])}" for k in _COLUMNS),
-    )
+    table.add_row("mean ± std", *_means(values))
     console.print(table)
+    if len(values["materials"]) > 1:
+        console.print(_material_table(values["materials"]))
     console.print(f"{values['n_frames']} frames, {values['n_atoms']} atoms", highlight=False)
+
+
+def _material_table(materials: dict[str, Any]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    table.add_column("material, mean ± std")
+    for title in ("frames", *_COLUMNS.values()):
+        table.add_column(title, justify="right")
+    for formula, errors in materials.items():
+        table.add_row(formula, str(errors["n_frames"]), *_means(errors))
+    return table
+
+
+def _means(errors: dict[str, Any]) -> list[str]:
+    return [f"{_cell(errors['mean'][k])} ± {_cell(errors['std'][k])}" for k in _COLUMNS]
 
 
 def _cell(value: float | None) -> str:

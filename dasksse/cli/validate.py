@@ -96,9 +96,9 @@ def check_programs() -> None:
 def count_atoms(loaded: LoadedConfig) -> dict[str, int]:
     """Atoms of each system, without ordering it; 0 for a database entry not fetched yet."""
     from dasksse.structures import read_structure
-    from dasksse.structures.read import check_elements
 
     counts = {}
+    missing: dict[str, list[str]] = {}
     for index, system in enumerate(loaded.config.systems):
         repeats = system.supercell[0] * system.supercell[1] * system.supercell[2]
         if is_database_id(system.structure):
@@ -108,10 +108,9 @@ def count_atoms(loaded: LoadedConfig) -> dict[str, int]:
             structure = read_structure(system.structure, base_dir=loaded.base_dir)
         except StructureError as error:
             raise loaded.error(f"systems.{index}.structure", str(error)) from error
-        try:
-            check_elements(structure, loaded.config.type_map, where=system.structure)
-        except StructureError as error:
-            raise loaded.error("type_map", str(error)) from error
+        elements = {element.symbol for element in structure.composition.elements}
+        if unknown := sorted(elements.difference(loaded.config.type_map)):
+            missing[system.structure] = unknown
         if system.ordering is None and not structure.is_ordered:
             message = (
                 f"{system.structure} has partly occupied sites; add "
@@ -119,4 +118,15 @@ def count_atoms(loaded: LoadedConfig) -> dict[str, int]:
             )
             raise loaded.error(f"systems.{index}.ordering", message)
         counts[system.name] = round(structure.composition.num_atoms) * repeats
+    if missing:
+        found = "; ".join(
+            f"{', '.join(symbols)} of {name}" for name, symbols in missing.items()
+        )
+        known = loaded.config.type_map
+        whole = [*known, *sorted(set().union(*missing.values()))]
+        message = (
+            f"found {list(known)}, without {found}; write `type_map: [{', '.join(whole)}]`, or "
+            "take other structures"
+        )
+        raise loaded.error("type_map", message)
     return counts

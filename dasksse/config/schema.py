@@ -23,6 +23,7 @@ from dasksse.config.base import (
     Temperature,
     check_element,
 )
+from dasksse.config.descriptors import compression_fault, sel_fault
 from dasksse.config.studies import StudiesSection
 
 __all__ = [
@@ -313,6 +314,11 @@ class TrainSection(Section):
         description="DeePMD-kit descriptor, passed through; `sel` is found from the data when "
         "absent.",
     )
+    type_embedding: dict[str, Any] | None = Field(
+        default=None,
+        description="DeePMD-kit type embedding, passed through, such as `{neuron: [8]}`: one "
+        "embedding network for all elements. `se_atten` has one of its own when absent.",
+    )
     fitting_net: dict[str, Any] = Field(
         default_factory=lambda: {"neuron": [120, 120, 120]},
         description="DeePMD-kit fitting network, passed through.",
@@ -372,6 +378,24 @@ class TrainSection(Section):
     def _models_to_take(self) -> Self:
         if self.steps == 0 and len(self.initial_models) < 2:  # noqa: PLR2004 - an ensemble
             msg = "steps: 0 trains nothing; give 2 or more initial_models, or 1 step or more"
+            raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _network_of_the_backend(self) -> Self:
+        if self.type_embedding is not None and self.backend != "tensorflow":
+            msg = (
+                "type_embedding: the tensorflow backend alone takes it; elsewhere choose a "
+                f"descriptor that has one, such as se_atten; found backend: {self.backend}"
+            )
+            raise ValueError(msg)
+        fault = self.compress and compression_fault(
+            self.descriptor,
+            backend=self.backend,
+            has_embedding=self.type_embedding is not None,
+        )
+        if fault:
+            msg = f"compress: {fault}; or set `compress: false`"
             raise ValueError(msg)
         return self
 
@@ -818,6 +842,14 @@ class RunConfig(Section):
                 "select.trust.mode: `auto` needs the error of a training, and train.steps is "
                 "0; set the levels (`fixed`)"
             )
+            raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _places_for_every_element(self) -> Self:
+        fault = sel_fault(self.train.descriptor, self.type_map)
+        if fault:
+            msg = f"train.descriptor.sel: {fault}"
             raise ValueError(msg)
         return self
 

@@ -59,12 +59,14 @@ def check_label_stores(loaded: LoadedConfig) -> None:
         With file and key.
     """
     origins: Counter[Origin] = Counter()
+    elements: dict[str, set[str]] = {}
     for index, name in enumerate(loaded.config.start.label_stores):
         try:
-            _require_elements(loaded, index)
+            elements[name] = _elements(loaded, index)
             origins += label_origins(loaded.base_dir / name)
         except StoreError as error:
             raise loaded.error(f"{_KEY}.{index}", str(error)) from error
+    _require_types(loaded, elements)
     unknown = [source for source, functional, _ in origins if functional == UNKNOWN_FUNCTIONAL]
     if unknown:
         message = (
@@ -76,20 +78,30 @@ def check_label_stores(loaded: LoadedConfig) -> None:
         _require_one_origin(loaded, origins)
 
 
-def _require_elements(loaded: LoadedConfig, index: int) -> None:
-    """Refuse a store without labels, or with elements that the type map lacks."""
+def _elements(loaded: LoadedConfig, index: int) -> set[str]:
+    """Elements of a store; one without labels is refused."""
     name = loaded.config.start.label_stores[index]
     systems = stored_frames(loaded.base_dir / name)
     if not systems:
         raise loaded.error(f"{_KEY}.{index}", f"{name} holds no labels")
-    numbers = {int(z) for atoms, _ in systems.values() for z in atoms}
-    missing = {chemical_symbols[z] for z in numbers} - set(loaded.config.type_map)
+    return {chemical_symbols[int(z)] for atoms, _ in systems.values() for z in atoms}
+
+
+def _require_types(loaded: LoadedConfig, elements: Mapping[str, set[str]]) -> None:
+    """Refuse elements that the type map lacks, of all stores at once."""
+    known = loaded.config.type_map
+    missing = sorted(set().union(*elements.values()).difference(known))
     if missing:
-        message = (
-            f"{name} has labels of {', '.join(sorted(missing))}, allowed: "
-            f"{', '.join(loaded.config.type_map)}; add the elements to type_map"
+        found = "; ".join(
+            f"{name} has labels of {', '.join(sorted(symbols.difference(known)))}"
+            for name, symbols in elements.items()
+            if not symbols <= set(known)
         )
-        raise loaded.error(f"{_KEY}.{index}", message)
+        message = (
+            f"{found}; allowed: {', '.join(known)}. One model can know them all: write "
+            f"`type_map: [{', '.join([*known, *missing])}]`"
+        )
+        raise loaded.error(_KEY, message)
 
 
 def _require_one_origin(loaded: LoadedConfig, origins: Counter[Origin]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from dasksse.config.descriptors import has_shared_places
 from dasksse.loop.walk import make_unit
 from dasksse.records import Json, Unit, content_key
 
@@ -211,17 +212,20 @@ def dataset_unit(
     previous_sel: Sequence[int] | None,
 ) -> Unit:
     """Training data of one generation; structures are files, by system."""
-    payload = {
+    descriptor = config.train.descriptor
+    payload: dict[str, Json] = {
         "sources": [source.reference for source in sources],
         "mixing": config.label.mixing,
         "filters": _filters(config, sources, structures),
         "type_map": list(config.type_map),
         "held_out_share": config.train.held_out_share,
-        "rcut_A": float(config.train.descriptor.get("rcut", 6.0)),
-        "given_sel": config.train.descriptor.get("sel"),
+        "rcut_A": float(descriptor.get("rcut", 6.0)),
+        "given_sel": descriptor.get("sel"),
         "previous_sel": None if previous_sel is None else list(previous_sel),
         "seed": config.seed,
     }
+    if has_shared_places(descriptor):
+        payload["shared_sel"] = True
     return make_unit("dataset", "REDUCE", "training:dataset", payload, generation=generation)
 
 
@@ -244,6 +248,9 @@ def train_units(
     steps: int,
 ) -> list[Unit]:
     """One training per member; from scratch when there is nothing to start from."""
+    section = config.train.model_dump(
+        mode="json", exclude=_NOT_OF_ONE_TRAINING, exclude_none=True
+    )
     units = []
     for member in range(config.train.ensemble_size):
         init = None
@@ -251,7 +258,7 @@ def train_units(
             init = str(initial[member % len(initial)]["checkpoint"])
         payload = {
             "dataset": dataset.key,
-            "section": config.train.model_dump(mode="json", exclude=_NOT_OF_ONE_TRAINING),
+            "section": section,
             "type_map": list(config.type_map),
             "steps": steps,
             "init_from": init,

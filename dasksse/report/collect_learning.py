@@ -60,7 +60,7 @@ def _generation(
             "n_labelled": sum(s["n_picks"] + s["n_checks"] for s in selections),
             "framework_broken": weighted_mean(runs, "framework_broken", weight="n_frames"),
         }
-    errors, probe = _errors(evaluation)
+    evaluated = evaluation or {}
     return GenerationRow(
         generation=generation,
         line=int(about.get("line", 0)),
@@ -72,8 +72,11 @@ def _generation(
         n_held_out=data["n_held_out"],
         trust_low_eV_A=trust[0],
         trust_high_eV_A=trust[1],
-        rmse=errors,
-        probe_deviation_mean_eV_A=probe,
+        rmse=_errors(evaluated.get("rmse", {})),
+        materials={
+            name: _errors(part) for name, part in evaluated.get("materials", {}).items()
+        },
+        probe_deviation_mean_eV_A=evaluated.get("mean_deviation_eV_A", {}).get("probe"),
         by_temperature=tuple(_by_temperature(selections)),
         deviations=_deviations(run, selections),
         learning_curves=tuple(_curves(run, generation)),
@@ -90,24 +93,23 @@ def _evaluation(run: RunUnits, generation: int) -> dict[str, Any] | None:
     if not parts:
         return None
     merged = dict(parts[-1])
-    for name in ("rmse", "mean_deviation_eV_A"):
-        merged[name] = {key: value for part in parts for key, value in part[name].items()}
+    for name in ("rmse", "materials", "mean_deviation_eV_A"):
+        found = (part.get(name, {}) for part in parts)  # earlier versions wrote no materials
+        merged[name] = {key: value for part in found for key, value in part.items()}
     return merged
 
 
 def _errors(
-    evaluation: Mapping[str, Any] | None,
-) -> tuple[dict[str, dict[str, tuple[float, float] | None]], float | None]:
-    if evaluation is None:
-        return {}, None
-    errors: dict[str, dict[str, tuple[float, float] | None]] = {}
-    for name, values in evaluation["rmse"].items():
-        mean, std = values["mean"], values["std"]
-        errors[name] = {
-            quantity: None if value is None else (value, std[quantity] or 0.0)
-            for quantity, value in mean.items()
+    reports: Mapping[str, Mapping[str, Any]],
+) -> dict[str, dict[str, tuple[float, float] | None]]:
+    """Mean and spread over the ensemble of each quantity, by set or by material."""
+    return {
+        name: {
+            quantity: None if value is None else (value, values["std"][quantity] or 0.0)
+            for quantity, value in values["mean"].items()
         }
-    return errors, evaluation["mean_deviation_eV_A"].get("probe")
+        for name, values in reports.items()
+    }
 
 
 def _by_temperature(selections: Iterable[Mapping[str, Any]]) -> list[TemperatureShare]:

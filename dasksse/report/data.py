@@ -159,6 +159,8 @@ class GenerationRow:
     rmse
         Set (see :data:`RMSE_SETS`) to ``{energy_rmse_meV_atom, force_rmse_meV_A,
         virial_rmse_meV_atom}``, each ``(mean, std)`` over the ensemble or None.
+    materials
+        Set to the same for each reduced formula among its frames.
     probe_deviation_mean_eV_A
         Mean maximal force deviation on the probe frames.
     framework_broken
@@ -186,6 +188,9 @@ class GenerationRow:
     n_candidates: int | None = None
     n_labelled: int | None = None
     rmse: Mapping[str, Mapping[str, MeanStd | None]] = field(default_factory=dict)
+    materials: Mapping[str, Mapping[str, Mapping[str, MeanStd | None]]] = field(
+        default_factory=dict
+    )
     probe_deviation_mean_eV_A: float | None = None
     framework_broken: float | None = None
     by_temperature: tuple[TemperatureShare, ...] = ()

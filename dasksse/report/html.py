@@ -29,6 +29,7 @@ from dasksse.report.summary import summarise
 from dasksse.report.tables import (
     failure_rows,
     label_rows,
+    material_rows,
     progress_rows,
     rmse_rows,
     shares_rows,
@@ -159,6 +160,7 @@ _TABLES: Mapping[str, Callable[[RunReport], list[Row]]] = {
     "temperatures": temperature_rows,
     "progress": progress_rows,
     "rmse": rmse_rows,
+    "materials": material_rows,
     "failures": failure_rows,
 }
 

@@ -158,6 +158,27 @@ def rmse_rows(report: RunReport) -> list[Row]:
     ]
 
 
+def material_rows(report: RunReport) -> list[Row]:
+    """Errors of the latest models by material; none where all frames are of one material."""
+    judged = [row for row in report.generations if row.materials]
+    if not judged:
+        return []
+    last = judged[-1].materials
+    if len({formula for part in last.values() for formula in part}) < 2:  # noqa: PLR2004
+        return []
+    return [
+        {
+            "set": SET_TITLES[name],
+            "material": formula,
+            "energy [meV/atom]": _mean_std(errors.get("energy_rmse_meV_atom")),
+            "force [meV/Å]": _mean_std(errors.get("force_rmse_meV_A")),
+            "virial [meV/atom]": _mean_std(errors.get("virial_rmse_meV_atom")),
+        }
+        for name in RMSE_SETS
+        for formula, errors in last.get(name, {}).items()
+    ]
+
+
 def system_rows(report: RunReport) -> list[Row]:
     """The crystals of the run."""
     return [
@@ -242,6 +263,7 @@ def rich_tables(report: RunReport) -> list[Table]:
         ("Labels of the newest training set", notes, ()),
         ("Shares of frames per generation", shares_rows(report), _TERMINAL_COLUMNS["shares"]),
         ("Errors of the latest models (mean ± spread of the ensemble)", rmse_rows(report), ()),
+        ("Errors of the latest models by material", material_rows(report), ()),
         (
             f"Diffusion of {report.mobile_species}",
             production_rows(report),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dasksse.loop.units import evaluate_unit
+from dasksse.records.formula import reduced_formula
 from dasksse.report.data import Verdict
 from dasksse.report.evidence import (
     LARGE_FORCE_ERROR_MEV_A,
@@ -14,7 +15,6 @@ from dasksse.report.evidence import (
 from dasksse.report.figures.study_parity_by_system import study_parity_by_system
 from dasksse.report.formats import format_number, format_value_error
 from dasksse.study.failure import nothing_found, why_failed
-from dasksse.study.material import reduced_formula
 from dasksse.study.outcome import Outcome, Table
 
 if TYPE_CHECKING:

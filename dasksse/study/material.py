@@ -26,21 +26,3 @@ def is_material(numbers: Sequence[int], formula: str) -> bool:
     reduced, _ = found.reduce()
     wanted, _ = Formula(formula).reduce()
     return dict(reduced.count()) == dict(wanted.count())
-
-
-def reduced_formula(formula: str, type_map: Sequence[str]) -> str:
-    """Reduced formula, such as ``Li10GeP2S12`` of ``Ge2Li20P4S24``.
-
-    Parameters
-    ----------
-    formula
-        Of a cell.
-    type_map
-        Order of the elements; others follow in that of the alphabet.
-    """
-    counts = Formula(formula).reduce()[0].count()
-    order = [element for element in type_map if element in counts]
-    order += sorted(counts.keys() - set(order))
-    return "".join(
-        f"{element}{counts[element] if counts[element] > 1 else ''}" for element in order
-    )

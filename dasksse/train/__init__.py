@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from dasksse.label.importing import read_deepmd_data, read_extxyz
-from dasksse.train.accuracy import max_force_deviation, report_of, rmse
+from dasksse.train.accuracy import (
+    max_force_deviation,
+    report_by_material,
+    report_of,
+    rmse,
+)
 from dasksse.train.dataset import read_labels, write_deepmd_data
 from dasksse.train.deepmd_input import training_input
 from dasksse.train.deepmd_parse import LearningCurve, read_learning_curve
@@ -30,6 +35,7 @@ __all__ = [
     "read_extxyz",
     "read_labels",
     "read_learning_curve",
+    "report_by_material",
     "report_of",
     "rmse",
     "suggest_sel",

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from ase.data import chemical_symbols
 
 from dasksse.errors import AnalysisError
+from dasksse.records.formula import reduced_formula
 from dasksse.units import MEV_PER_EV
 
 if TYPE_CHECKING:
@@ -107,20 +109,53 @@ def report_of(
     dict
         As :func:`dasksse.train.evaluate_report`.
     """
-    parts = [_squares(p, part) for p, part in zip(predictions, labels, strict=True)]
-    total = parts[0]
-    for part in parts[1:]:
-        total += part
-    report = _errors(total)
+    report = _pooled(predictions, labels)
     entries: list[Mapping[str, Any]] = [
         {"path": str(path), **entry}
         for path, entry in zip(models, report["models"], strict=True)
     ]
+    return report | {"models": entries}
+
+
+def _pooled(predictions: Sequence[Prediction], labels: Sequence[Labels]) -> dict[str, Any]:
+    """Errors over some data sets together, and how many frames and atoms they have."""
+    parts = [_squares(p, part) for p, part in zip(predictions, labels, strict=True)]
+    total = parts[0]
+    for part in parts[1:]:
+        total += part
     counted = [(int(part.is_good.sum()), part.frames.n_atoms) for part in labels]
-    return report | {
-        "models": entries,
+    return _errors(total) | {
         "n_frames": sum(frames for frames, _ in counted),
         "n_atoms": sum(frames * atoms for frames, atoms in counted),
+    }
+
+
+def report_by_material(
+    predictions: Sequence[Prediction], labels: Sequence[Labels], *, type_map: Sequence[str]
+) -> dict[str, dict[str, Any]]:
+    """Errors of each material, by reduced formula.
+
+    Parameters
+    ----------
+    predictions, labels
+        One of each for every data set, at least one.
+    type_map
+        Order of the elements in a formula.
+
+    Returns
+    -------
+    dict
+        Formula to what :func:`rmse` gives, with ``n_frames`` and ``n_atoms``; formulas in order
+        of appearance.
+    """
+    parts: dict[str, list[int]] = {}
+    for index, part in enumerate(labels):
+        symbols = [chemical_symbols[z] for z in part.frames.numbers]
+        formula = reduced_formula("".join(symbols), type_map)
+        parts.setdefault(formula, []).append(index)
+    return {
+        formula: _pooled([predictions[i] for i in chosen], [labels[i] for i in chosen])
+        for formula, chosen in parts.items()
     }
 
 

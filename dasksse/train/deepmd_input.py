@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dasksse.config.descriptors import has_shared_places, has_type_embedding
 from dasksse.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -74,13 +75,21 @@ def display_interval(steps: int, checkpoint_every_steps: int) -> int:
 def _model(
     section: TrainSection, *, type_map: Sequence[str], sel: Sequence[int], seeds: list[int]
 ) -> dict[str, Any]:
-    descriptor = {"sel": list(sel), "precision": section.precision, **section.descriptor}
+    places = sel[0] if has_shared_places(section.descriptor) else list(sel)
+    descriptor = {"sel": places, "precision": section.precision, **section.descriptor}
     fitting = {"type": "ener", "precision": section.precision, **section.fitting_net}
-    return {
+    model: dict[str, Any] = {
         "type_map": list(type_map),
         "descriptor": deepcopy(descriptor) | {"seed": seeds[0]},
         "fitting_net": deepcopy(fitting) | {"seed": seeds[1]},
     }
+    embedding = section.type_embedding
+    if embedding is None and has_type_embedding(section.descriptor, backend=section.backend):
+        embedding = {}  # DeePMD-kit's own would have no seed
+    if embedding is not None:
+        given = {"precision": section.precision, **embedding}
+        model["type_embedding"] = deepcopy(given) | {"seed": seeds[2]}
+    return model
 
 
 def _training(
@@ -137,11 +146,12 @@ def training_input(  # noqa: PLR0913 - every fact a training depends on, by keyw
     systems, validation
         Folders of npy systems to train on and to watch the error on (may be empty).
     sel
-        Places for neighbours of each type; a ``sel`` in ``section.descriptor`` wins.
+        Places for neighbours of each type, or one number where all types share them; a ``sel``
+        in ``section.descriptor`` wins.
     steps
         Length of this training, above 0.
     seed
-        Seed of the member; descriptor, fitting and data order get seeds derived from it.
+        Seed of the member; every network and the order of the data get seeds derived from it.
     warm
         True when it starts from the parameters of an earlier training.
     has_virial
@@ -160,10 +170,10 @@ def training_input(  # noqa: PLR0913 - every fact a training depends on, by keyw
     if not systems:
         msg = "no labelled frame to train on: every label was refused or none was asked for"
         raise ConfigError(msg)
-    seeds = [int(n) for n in np.random.SeedSequence(seed).generate_state(3) >> 1]
+    seeds = [int(n) for n in np.random.SeedSequence(seed).generate_state(4) >> 1]
     start = section.learning_rate_warm if warm else section.learning_rate
     generated = {
-        "model": _model(section, type_map=type_map, sel=sel, seeds=seeds[:2]),
+        "model": _model(section, type_map=type_map, sel=sel, seeds=[*seeds[:2], seeds[3]]),
         "learning_rate": {
             "type": "exp",
             "start_lr": start,

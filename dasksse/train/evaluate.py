@@ -9,7 +9,7 @@ import numpy as np
 from ase.data import chemical_symbols
 
 from dasksse.errors import ConfigError, TrainingError
-from dasksse.train.accuracy import report_of
+from dasksse.train.accuracy import report_by_material, report_of
 from dasksse.train.backends import BACKENDS
 from dasksse.train.dataset import atom_types
 from dasksse.train.deepmd_run import PROGRAM, backend_named, run_child
@@ -171,7 +171,8 @@ def evaluate_report(
     -------
     dict
         As :func:`dasksse.train.rmse`, with the ``path`` of each model, ``n_frames`` (good
-        labels) and ``n_atoms`` (atoms in all of these frames, so three force components each).
+        labels), ``n_atoms`` (atoms in all of these frames, so three force components each) and
+        ``materials``, the same by reduced formula (:func:`report_by_material`).
 
     Raises
     ------
@@ -190,4 +191,7 @@ def evaluate_report(
     predictions = evaluate_models(
         models, good, type_map=type_map, workdir=workdir, workplace=workplace
     )
-    return report_of(models, predictions, [labels for _, labels in good])
+    labels = [part for _, part in good]
+    return report_of(models, predictions, labels) | {
+        "materials": report_by_material(predictions, labels, type_map=type_map)
+    }

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from dasksse.config.descriptors import has_shared_places
 from dasksse.records import Workplace
 from dasksse.train.backends import BACKENDS
 from dasksse.train.deepmd_run import run_child
 from dasksse.train.evaluate import backends_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 _ABOUT = "about.json"
@@ -29,7 +31,8 @@ class FrozenModel:
     type_map
         Elements in the order of the model's types.
     sel
-        Places for neighbours of each type; empty where the descriptor has no such list.
+        Places for neighbours of each type, or one number where all types share them; empty
+        where the descriptor has neither.
     """
 
     backend: str
@@ -66,9 +69,16 @@ def describe_model(model: Path, *, workdir: Path, workplace: Workplace = HERE) -
     }
     run_child(job, workdir=workdir, workplace=workplace)
     about = json.loads((workdir / _ABOUT).read_text())
-    sel = about["model"].get("descriptor", {}).get("sel", ())
-    counts = tuple(int(n) for n in sel) if isinstance(sel, list) else ()
+    counts = _places(about["model"].get("descriptor", {}))
     return FrozenModel(backends[0], tuple(about["type_map"]), counts)
+
+
+def _places(descriptor: Mapping[str, Any]) -> tuple[int, ...]:
+    sel = descriptor.get("sel", ())
+    if isinstance(sel, int):
+        return (sel,)
+    counts = tuple(int(n) for n in sel) if isinstance(sel, list) else ()
+    return (sum(counts),) if has_shared_places(descriptor) else counts
 
 
 def compress_model(model: Path, *, workdir: Path, workplace: Workplace = HERE) -> Path:

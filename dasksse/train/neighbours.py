@@ -77,6 +77,7 @@ def suggest_sel(
     type_map: Sequence[str],
     rcut_A: float,
     margin: float = MARGIN,
+    shared: bool = False,
 ) -> list[int]:
     """``sel`` of the descriptor: room for neighbours of each type, with a margin.
 
@@ -95,18 +96,22 @@ def suggest_sel(
         Cut-off of the descriptor [Å], above 0.
     margin
         Factor on the largest number found, at least 1.
+    shared
+        True for descriptors whose neighbours of all types share the places, as `se_atten`.
 
     Returns
     -------
     list[int]
-        Places for each type, at least 4.
+        Places for each type, at least 4; a single number of them where they are shared.
     """
     total = sum(len(part) for _, part in labels)
     stride = max(1, total // SAMPLED_FRAMES)
-    largest = np.zeros(len(type_map), dtype=np.int64)
+    largest = np.zeros(1 if shared else len(type_map), dtype=np.int64)
     for _, part in labels:
         for index in np.flatnonzero(part.is_good)[::stride]:
             counts = neighbour_counts(part.frames, index, type_map=type_map, cutoff_A=rcut_A)
+            if shared:
+                counts = counts.sum(axis=1, keepdims=True)
             largest = np.maximum(largest, counts.max(axis=0))
     places = np.ceil(margin * largest / _MULTIPLE).astype(int) * _MULTIPLE
     return [int(n) for n in np.maximum(places, _MULTIPLE)]

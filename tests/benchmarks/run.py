@@ -35,6 +35,7 @@ BENCHMARKS = {
     "driver_scale": "thousands of units through the whole driver: time, memory, resume",
     "many_workers": "hundreds of workers: joining, memory, units per second",
     "msd": "mean-squared displacement and store",
+    "descriptors": "steps of training and of MD by descriptor, four and six elements",
     "rivals": "mean-squared displacement against other packages",
     "store_size": "bytes per atom and frame against other formats",
 }

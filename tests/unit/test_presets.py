@@ -8,12 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from pymatgen.core import Composition
 
 from dasksse.cli.main import _parser
 from dasksse.cli.validate import count_atoms, load_checked
 from dasksse.config.load import differing_keys, load_config
 from dasksse.config.presets import list_presets, write_preset
+from dasksse.config.schema import TrainSection
 from dasksse.config.studies import MdStudySection
 from dasksse.loop.estimate import estimate_run
 from dasksse.loop.prepare import is_database_id
@@ -216,13 +218,45 @@ def test_functionals_differ_in_their_labels_alone(material: str) -> None:
 def test_every_published_scheme_has_a_small_twin() -> None:
     names = {path.stem for path in CONFIGS}
     published = {
-        name for name in names if name.startswith("huang") and not name.endswith("-small")
+        name
+        for name in names
+        if name.startswith(("huang", "universal")) and not name.endswith("-small")
     }
 
     twins = {f"{name.removesuffix('-pbe')}-small" for name in published}
 
     assert published
     assert twins <= names
+
+
+@pytest.mark.parametrize("name", ["universal-lgps-family", "universal-lgps-family-small"])
+def test_the_universal_model_sees_all_three_materials_at_every_step(name: str) -> None:
+    config = load_config(ROOT / "configs" / f"{name}.yaml").config
+    materials = {
+        system.name: {metal for metal in ("Si", "Ge", "Sn") if metal in system.structure}
+        for system in config.systems
+    }
+
+    explored = [line.systems for line in config.explore.schedule]
+
+    assert set(config.type_map) == {"Li", "Si", "Ge", "Sn", "P", "S"}
+    for systems in (config.start.systems, explored[0]):
+        assert set().union(*(materials[system] for system in systems)) == {"Si", "Ge", "Sn"}
+    assert all(len(one) == 1 for one in materials.values())
+
+
+def test_the_type_embedding_that_the_universal_preset_names_is_taken_by_its_schema() -> None:
+    path = ROOT / "configs" / "universal-lgps-family.yaml"
+    lines = path.read_text(encoding="utf-8").splitlines()
+    start = next(i for i, line in enumerate(lines) if "descriptor: {type: se_atten_v2" in line)
+    shown = " ".join(line.removeprefix("#") for line in lines[start : start + 2])
+
+    config = load_config(path).config
+    values = config.train.model_dump(mode="json") | yaml.safe_load(shown)
+
+    section = TrainSection.model_validate(values)
+    assert section.compress
+    assert section.descriptor["neuron"] == config.train.descriptor["neuron"]
 
 
 @pytest.mark.parametrize("path", [p for p in CONFIGS if p.stem.endswith("-small")], ids=_name)

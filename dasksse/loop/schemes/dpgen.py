@@ -263,8 +263,9 @@ def _warm_start(
         return last.members
     if is_asked:
         walk.block(
-            f"train.initial_models have places for {list(last.sel)} neighbours of each type, "
-            f"the labels need {list(data['sel'])}: leave initial_models out"
+            f"train.initial_models have places for {list(last.sel)} neighbours of each type "
+            "(one number: of all types together), the labels need "
+            f"{list(data['sel'])}: leave initial_models out"
         )
         raise WaitingError
     return None

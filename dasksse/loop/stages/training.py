@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +17,8 @@ from dasksse.store.folders import RunFolder
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
+
+    from dasksse.train import Prediction
 
 TRAIN_SAMPLE = 100
 """Training frames that an evaluation looks at, at most."""
@@ -123,14 +126,20 @@ def _neighbour_counts(
     suggest_sel: Any,  # noqa: ANN401 - the function, imported late
 ) -> tuple[list[int], bool]:
     """Neighbour counts of the network, kept while they hold: warm starts need equal ones."""
-    if payload["given_sel"] is not None:
-        return list(payload["given_sel"]), False
-    arguments = {"type_map": payload["type_map"], "rcut_A": payload["rcut_A"]}
+    given = payload["given_sel"]
+    if given is not None:
+        return list(given) if isinstance(given, list) else [given], False
+    arguments = {
+        "type_map": payload["type_map"],
+        "rcut_A": payload["rcut_A"],
+        "shared": payload.get("shared_sel", False),
+    }
     previous = payload["previous_sel"]
     if previous is None:
         return [int(n) for n in suggest_sel(train, **arguments)], False
     needed = [int(n) for n in suggest_sel(train, **arguments, margin=1.0)]
-    if all(n <= p for n, p in zip(needed, previous, strict=True)):
+    # another number of places: models that the run begins with have another descriptor
+    if len(needed) == len(previous) and all(map(operator.le, needed, previous)):
         return [int(n) for n in previous], False
     return [int(n) for n in suggest_sel(train, **arguments)], True
 
@@ -210,29 +219,25 @@ def take_model(payload: Mapping[str, Json], context: UnitContext) -> dict[str, A
 
 def evaluate(payload: Mapping[str, Json], context: UnitContext) -> dict[str, Any]:
     """Errors of the ensemble on training, held-out, new, check and probe labels."""
-    from dasksse.train import evaluate_models, max_force_deviation, report_of
+    from dasksse.train import evaluate_models, report_by_material, report_of
 
-    sets = {name: read_sources(context, part) for name, part in payload["sources"].items()}
-    if "max_frames" in payload:
-        sets = {name: _sample(part, payload["max_frames"]) for name, part in sets.items()}
-    if payload["dataset"] is not None:
-        dataset_folder = RunFolder(context.run_dir).unit("dataset", payload["dataset"])
-        sets["train"] = _load(dataset_folder / "train_labels")
-        sets["held_out"] = _load(dataset_folder / "held_out_labels")
+    sets = _label_sets(payload, context)
     data = [
         (f"{name}/{index:05d}", labels)
         for name, part in sets.items()
         for index, (_, labels) in enumerate(part)
     ]
     models = [context.run_dir / path for path in payload["models"]]
+    type_map = payload["type_map"]
     predictions = evaluate_models(
         models,
         data,
-        type_map=payload["type_map"],
+        type_map=type_map,
         workdir=context.workdir,
         workplace=context.workplace,
     )
     errors: dict[str, Any] = {}
+    materials: dict[str, Any] = {}
     deviations: dict[str, float] = {}
     arrays: dict[str, Any] = {}
     for name in sets:
@@ -244,13 +249,15 @@ def evaluate(payload: Mapping[str, Json], context: UnitContext) -> dict[str, Any
         if not pairs:
             continue
         errors[name] = report_of(models, *zip(*pairs, strict=True))
-        columns = [_comparison(p, labels, max_force_deviation) for p, labels in pairs]
+        materials[name] = report_by_material(*zip(*pairs, strict=True), type_map=type_map)
+        columns = [_comparison(p, labels) for p, labels in pairs]
         for column in columns[0]:
             arrays[f"{name}/{column}"] = np.concatenate([c[column] for c in columns])
         deviations[name] = float(np.mean(arrays[f"{name}/deviation"]))
     np.savez_compressed(context.workdir / "evaluation.npz", **arrays)
     return {
         "rmse": errors,
+        "materials": materials,
         "mean_deviation_eV_A": deviations,
         "n_frames": {
             name: sum(len(labels) for _, labels in part) for name, part in sets.items()
@@ -259,8 +266,22 @@ def evaluate(payload: Mapping[str, Json], context: UnitContext) -> dict[str, Any
     }
 
 
-def _comparison(prediction: Any, labels: Labels, deviation: Any) -> dict[str, Any]:  # noqa: ANN401
+def _label_sets(payload: Mapping[str, Json], context: UnitContext) -> dict[str, NamedLabels]:
+    """Labels to judge an ensemble on, by the name of their set."""
+    sets = {name: read_sources(context, part) for name, part in payload["sources"].items()}
+    if "max_frames" in payload:
+        sets = {name: _sample(part, payload["max_frames"]) for name, part in sets.items()}
+    if payload["dataset"] is not None:
+        dataset_folder = RunFolder(context.run_dir).unit("dataset", payload["dataset"])
+        sets["train"] = _load(dataset_folder / "train_labels")
+        sets["held_out"] = _load(dataset_folder / "held_out_labels")
+    return sets
+
+
+def _comparison(prediction: Prediction, labels: Labels) -> dict[str, Any]:
     """Columns for parity and trust plots: labels against the first model's predictions."""
+    from dasksse.train import max_force_deviation
+
     n_atoms = labels.frames.n_atoms
     force_error = np.linalg.norm(prediction.forces[0] - labels.forces, axis=-1)
     return {
@@ -269,6 +290,6 @@ def _comparison(prediction: Any, labels: Labels, deviation: Any) -> dict[str, An
         "force_label": labels.forces.reshape(-1),
         "force_model": prediction.forces[0].reshape(-1),
         "force_number": np.tile(np.repeat(labels.frames.numbers, 3), len(labels)),
-        "deviation": deviation(prediction.forces),
+        "deviation": max_force_deviation(prediction.forces),
         "true_error": force_error.max(axis=1),
     }

@@ -238,3 +238,23 @@ def test_a_dry_run_prints_the_plan_and_makes_nothing(
     assert code == 0
     assert "exploration runs" in capsys.readouterr().out
     assert not RunFolder(folder).root.exists()
+
+
+def test_elements_that_all_structures_add_are_told_with_the_type_map_to_write(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    systems = [
+        {"name": metal, "structure": str(CONFIGS / f"structures/Li10{metal}P2S12_ordered.cif")}
+        for metal in ("Ge", "Sn")
+    ]
+    values = yaml.safe_load((CONFIGS / "toy.yaml").read_text())
+    path = write_config(tmp_path, systems=[*values["systems"], *systems])
+    text = path.read_text().replace(
+        "structure: structures/", f"structure: {CONFIGS}/structures/"
+    )
+    path.write_text(text)
+
+    error = refused(capsys, "check", str(path))
+
+    assert "Ge, P, S of" in error
+    assert "write `type_map: [Li, Cl, Ge, P, S, Sn]`" in error

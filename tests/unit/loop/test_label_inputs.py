@@ -21,6 +21,7 @@ from dasksse.loop.prepare import digests_in, open_run_folder
 from dasksse.loop.schemes import plan_dpgen
 from dasksse.loop.units import label_sources
 from dasksse.records import Frames, Labels
+from dasksse.records.formula import reduced_formula
 from dasksse.store.folders import RunFolder
 from dasksse.store.label_reader import read_stored_labels
 from dasksse.store.labels import LabelBatch, append_labels
@@ -95,7 +96,7 @@ def test_labels_of_the_runs_own_calculator_are_welcome(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"elements": (3, 35)}, r"labels\.zarr has labels of Br, allowed: Li, Cl"),
+        ({"elements": (3, 35)}, r"labels\.zarr has labels of Br; allowed: Li, Cl"),
         ({"functional": "unknown"}, r"the functional of the labels from .* is not known"),
     ],
 )
@@ -106,6 +107,41 @@ def test_labels_that_a_run_cannot_learn_from_are_refused(
 
     with pytest.raises(ConfigError, match=rf"config\.yaml:start\.label_stores.*{message}"):
         check_label_stores(load(tmp_path, "labels.zarr"))
+
+
+def test_missing_elements_of_all_stores_are_told_with_the_type_map_to_write(
+    tmp_path: Path,
+) -> None:
+    write_store(tmp_path / "salt.zarr")
+    write_store(tmp_path / "lgps.zarr", elements=(3, 32, 15, 16), seed=1)
+    write_store(tmp_path / "lsnps.zarr", elements=(3, 50, 15, 16), seed=2)
+
+    with pytest.raises(ConfigError) as refused:
+        check_label_stores(load(tmp_path, "salt.zarr", "lgps.zarr", "lsnps.zarr"))
+
+    message = str(refused.value)
+    assert "lgps.zarr has labels of Ge, P, S; lsnps.zarr has labels of P, S, Sn" in message
+    assert "salt.zarr" not in message
+    assert "write `type_map: [Li, Cl, Ge, P, S, Sn]`" in message
+
+
+def test_stores_of_several_materials_merge_under_one_type_map(tmp_path: Path) -> None:
+    metals = {"lgps": 32, "lsips": 14, "lsnps": 50}
+    for seed, (name, metal) in enumerate(metals.items()):
+        atoms = (3,) * 10 + (metal, 15, 15) + (16,) * 12
+        write_store(tmp_path / f"{name}.zarr", elements=atoms, seed=seed)
+    stores = [f"{name}.zarr" for name in metals]
+    loaded = load(tmp_path, *stores, type_map=["Li", "Cl", "Si", "Ge", "Sn", "P", "S"])
+    check_label_stores(loaded)
+
+    folder, _ = open_run_folder(loaded, tmp_path / "run")
+
+    kept = sorted((folder.root / "imported").glob("*.npz"))
+    order = loaded.config.type_map
+    names = {reduced_formula(path.name.split(".")[1], order) for path in kept}
+    assert names == {"Li10SiP2S12", "Li10GeP2S12", "Li10SnP2S12"}
+    numbers = {int(z) for path in kept for z in Labels.load(path).frames.numbers}
+    assert numbers == {3, 14, 15, 16, 32, 50}
 
 
 def test_a_store_that_is_not_there_or_empty_is_refused(tmp_path: Path) -> None:

@@ -233,6 +233,22 @@ def test_axes_and_collective_motion_are_folded_away(written: Path) -> None:
     assert "D z\u00a0[m²/s]" in details[: details.index("</details>")]
 
 
+def test_the_page_has_errors_by_material_where_there_are_several(
+    full_report: RunReport, tmp_path: Path
+) -> None:
+    errors = {"force_rmse_meV_A": (84.0, 2.0)}
+    last = replace(
+        full_report.generations[-1],
+        materials={"probe": {"Li10GeP2S12": errors, "Li10SnP2S12": errors}},
+    )
+    report = replace(full_report, generations=(last,))
+
+    page = write_report(report, tmp_path / "report").read_text()
+
+    section = page[page.index("By material") : page.index("By generation")]
+    assert "Li10SnP2S12" in section
+
+
 def test_the_force_error_card_prefers_the_probe(full_report: RunReport) -> None:
     rows = [
         replace(row, rmse={"held_out": row.rmse["held_out"]}) for row in full_report.generations

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
@@ -162,6 +162,29 @@ def test_an_ensemble_without_spread_shows_the_mean_alone(full_report: RunReport)
     (shown,) = tables.rmse_rows(replace(full_report, generations=(row,)))
 
     assert shown["force [meV/Å]"] == "84.0"
+
+
+def test_errors_by_material_are_shown_where_there_are_several(full_report: RunReport) -> None:
+    errors = {"force_rmse_meV_A": (84.0, 2.0), "virial_rmse_meV_atom": None}
+    several = {"held_out": {"Li10GeP2S12": errors, "Li10SnP2S12": errors}, "probe": {}}
+    last = full_report.generations[-1]
+
+    def rows(materials: dict[str, dict[str, Any]]) -> list[dict[str, str]]:
+        changed = replace(last, materials=materials)
+        return tables.material_rows(replace(full_report, generations=(changed,)))
+
+    assert rows(several) == [
+        {
+            "set": "held out",
+            "material": formula,
+            "energy [meV/atom]": "–",
+            "force [meV/Å]": "84.0 ± 2.0",
+            "virial [meV/atom]": "–",
+        }
+        for formula in ("Li10GeP2S12", "Li10SnP2S12")
+    ]
+    assert rows({"held_out": {"Li10GeP2S12": errors}}) == []
+    assert tables.material_rows(full_report) == []
 
 
 def test_a_run_without_results_has_empty_tables(new_report: RunReport) -> None:

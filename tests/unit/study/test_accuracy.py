@@ -12,9 +12,9 @@ from study_units import MODELS, MadeUpStudy
 
 from dasksse.errors import AnalysisError
 from dasksse.records import Frames, Labels, UnitContext, content_key
+from dasksse.records.formula import reduced_formula
 from dasksse.study.accuracy import Accuracy
 from dasksse.study.accuracy_points import points
-from dasksse.study.material import reduced_formula
 from dasksse.study.protocol import Protocol
 from dasksse.train.evaluate import Prediction
 

@@ -131,3 +131,32 @@ def test_merging_leaves_its_inputs_alone() -> None:
 def test_training_on_nothing_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"no labelled frame to train on"):
         _input(systems=[])
+
+
+@pytest.mark.parametrize("kind", ["se_atten", "dpa1", "se_atten_v2"])
+def test_places_shared_by_all_elements_are_one_number(kind: str) -> None:
+    section = TrainSection(descriptor={"type": kind, "attn_layer": 0})
+
+    model = _input(section, sel=[60])["model"]
+
+    assert model["descriptor"]["sel"] == 60
+    assert isinstance(model["type_embedding"]["seed"], int)
+
+
+def test_a_type_embedding_is_passed_through_with_a_seed_of_its_own() -> None:
+    section = TrainSection(type_embedding={"neuron": [2, 4]}, precision="float32")
+
+    model = _input(section)["model"]
+
+    assert model["descriptor"]["sel"] == [8, 12]
+    assert model["type_embedding"]["neuron"] == [2, 4]
+    assert model["type_embedding"]["precision"] == "float32"
+    seeds = {model[part]["seed"] for part in ("descriptor", "fitting_net", "type_embedding")}
+    assert len(seeds) == 3
+
+
+def test_other_backends_have_no_type_embedding_of_their_own() -> None:
+    section = TrainSection(backend="pytorch", descriptor={"type": "se_atten"})
+
+    assert "type_embedding" not in _input(section, sel=[60])["model"]
+    assert "type_embedding" not in _input()["model"]

@@ -8,7 +8,7 @@ import pytest
 
 from dasksse.errors import AnalysisError, ConfigError
 from dasksse.records import Workplace
-from dasksse.train.accuracy import max_force_deviation, report_of, rmse
+from dasksse.train.accuracy import max_force_deviation, report_by_material, report_of, rmse
 from dasksse.train.evaluate import Prediction, evaluate_models, evaluate_report
 
 if TYPE_CHECKING:
@@ -184,3 +184,20 @@ def test_labels_that_are_all_bad_cannot_be_evaluated(
             workdir=tmp_path,
             workplace=Workplace(),
         )
+
+
+def test_errors_by_material_pool_the_data_sets_of_each(
+    make_labels: Callable[..., Labels],
+) -> None:
+    cells = [(3, 3, 15, 16), (3, 15, 3, 16), (3, 3, 3, 3, 32, 32, 16, 16)]
+    labels = [make_labels(numbers, n_frames=2) for numbers in cells]
+    predictions = [
+        _prediction(part, x) for part, x in zip(labels, (0.0, 0.02, 0.05), strict=True)
+    ]
+
+    report = report_by_material(predictions, labels, type_map=["Li", "Ge", "P", "S"])
+
+    assert list(report) == ["Li2PS", "Li2GeS"]
+    assert report["Li2PS"]["mean"]["force_rmse_meV_A"] == pytest.approx(20.0 / np.sqrt(2.0))
+    assert report["Li2GeS"]["mean"]["force_rmse_meV_A"] == pytest.approx(50.0)
+    assert (report["Li2PS"]["n_frames"], report["Li2GeS"]["n_atoms"]) == (4, 16)

@@ -70,3 +70,21 @@ def test_without_a_margin_sel_is_just_what_was_found() -> None:
     sel = suggest_sel([("a", _cubic(2.0))], type_map=["Li"], rcut_A=2.9, margin=1.0)
 
     assert sel == [20]  # 18 neighbours, rounded up to a multiple of four
+
+
+def test_places_shared_by_all_types_are_fewer_than_those_of_each() -> None:
+    labels = _cubic(3.0, n_frames=1)
+    pair = Frames(
+        np.array([3, 15]),
+        np.array([[[0.0, 0.0, 0.0], [3.0, 0.0, 0.0]]]),
+        np.array([np.diag([6.0, 3.0, 3.0])]),
+    )
+    zeros = np.zeros((1, 2, 3))
+    mixed = Labels(pair, np.zeros(1), zeros, np.zeros((1, 3, 3)), "", "", is_surrogate=True)
+    data = [("Li", labels), ("LiP", mixed)]
+
+    listed = suggest_sel(data, type_map=TYPE_MAP, rcut_A=3.1, margin=1.0)
+    shared = suggest_sel(data, type_map=TYPE_MAP, rcut_A=3.1, margin=1.0, shared=True)
+
+    assert listed == [8, 4, 4]  # at most 6 Li and 4 P; the least there is for S
+    assert shared == [8]  # six neighbours of every atom
