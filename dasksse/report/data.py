@@ -188,9 +188,7 @@ class GenerationRow:
     n_candidates: int | None = None
     n_labelled: int | None = None
     rmse: Mapping[str, Mapping[str, MeanStd | None]] = field(default_factory=dict)
-    materials: Mapping[str, Mapping[str, Mapping[str, MeanStd | None]]] = field(
-        default_factory=dict
-    )
+    materials: Mapping[str, Any] = field(default_factory=dict)
     probe_deviation_mean_eV_A: float | None = None
     framework_broken: float | None = None
     by_temperature: tuple[TemperatureShare, ...] = ()
@@ -311,12 +309,11 @@ class RunReport:
     parity
         Set (see :data:`RMSE_SETS`) to the parity data of the final ensemble.
     arrhenius
-        System to the keys of ``dasksse arrhenius --json``; None where no fit can be made.
+        System to the keys of ``dasksse arrhenius --json``; None without a fit.
     stability
-        D of each generation, from runs that each of its models drove, where the run did them.
+        D of each generation from each of its models, where ``stop`` asks for it.
     timing
-        ``wall_s`` [s], ``cpu_hours`` by kind of work, ``driver_share`` (driver time over wall
-        time); keys may be missing.
+        ``wall_s`` [s], ``cpu_hours`` by kind, ``driver_share`` of the wall time, as known.
     """
 
     name: str
