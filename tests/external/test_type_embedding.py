@@ -46,11 +46,11 @@ MATERIALS = {metal: f"Li10{metal}P2S12" for metal in ("Ge", "Si", "Sn")}
 STEPS = 20
 RCUT_A = 5.0
 SHAPE = {"rcut": RCUT_A, "rcut_smth": 1.0, "neuron": [4, 8], "axis_neuron": 2}
-NETWORKS: dict[str, dict[str, Any]] = {
-    "attention": {"descriptor": {"type": "se_atten", "attn_layer": 0}},
+NETWORKS: dict[
+    str, dict[str, Any]
+] = {  # one with shared places for neighbours, one with a list
     "stripped": {"descriptor": {"type": "se_atten_v2", "attn_layer": 0}, "compress": True},
     "embedding": {"descriptor": {"type": "se_e2_a"}, "type_embedding": {"neuron": [4]}},
-    "listed": {"descriptor": {"type": "se_a_ebd_v2"}, "compress": True},
 }
 
 
