@@ -52,3 +52,18 @@ def test_the_example_is_ready_to_run() -> None:
 
     assert checked.config == loaded.config
     assert engine.kind == "local"
+
+
+def test_the_trainings_are_of_one_network_and_explore_nothing() -> None:
+    first, last = (
+        load_config(EXAMPLE.with_name(name)).config
+        for name in ("train-50.yaml", "train-all.yaml")
+    )
+
+    assert first.train.descriptor == last.train.descriptor
+    assert first.train.fitting_net == last.train.fitting_net
+    assert first.type_map == last.type_map == load_config(EXAMPLE).config.type_map
+    assert first.explore.schedule == last.explore.schedule == ()
+    folder = f"runs/{first.name}/models"
+    assert all(folder in name for name in last.train.initial_models)
+    assert len(last.train.initial_models) == last.train.ensemble_size == 4
