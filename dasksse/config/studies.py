@@ -87,6 +87,24 @@ class SpeedSection(Section):
     repeats: Count = Field(default=3, description="Measurements; the fastest counts.")
 
 
+class TimeStepSection(Section):
+    """Conservation of energy in NVE by time step."""
+
+    system: Name | None = Field(default=None, description="As `studies.system`.")
+    timesteps_fs: Annotated[
+        tuple[Annotated[float, Field(gt=0.0, le=10.0)], ...], Field(min_length=2)
+    ] = Field(
+        default=(1.0, 2.0, 3.0, 4.0),
+        description="Time steps to compare [fs]; that of `production` is added.",
+    )
+    temperature_K: Temperature = Field(
+        default=1200.0,
+        description="Temperature of the start velocities [K]; a crystal at rest takes half of "
+        "it up as potential energy.",
+    )
+    length_ps: Positive = Field(default=20.0, description="Length of a run [ps].")
+
+
 class SimulationTimeSection(MdStudySection):
     """D from growing parts of one trajectory."""
 
@@ -259,6 +277,9 @@ class StudiesSection(Section):
     locality: LocalitySection = Field(default=LocalitySection(), description="Fig. 3.")
     accuracy: AccuracySection = Field(default=AccuracySection(), description="Table V, Fig. 5.")
     speed: SpeedSection = Field(default=SpeedSection(), description="Fig. 6.")
+    time_step: TimeStepSection = Field(
+        default=TimeStepSection(), description="Energy in NVE; not in the paper."
+    )
     simulation_time: SimulationTimeSection = Field(
         default=SimulationTimeSection(), description="Fig. 7a."
     )

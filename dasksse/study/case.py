@@ -37,6 +37,8 @@ class Case:
         Runs at each temperature.
     member
         Model that drives the MD; all others are compared with it.
+    timestep_fs
+        Time step [fs]; that of ``production`` when None.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Case:
     pressure_GPa: float = 0.0
     replicas: int = 1
     member: int = 0
+    timestep_fs: float | None = None
 
     def section(self, config: RunConfig) -> ProductionSection:
         """Settings of the runs: those of ``production``, but for what the case says."""
@@ -59,6 +62,7 @@ class Case:
             "replicas": self.replicas,
             "length_ps": self.length_ps + base.equilibration_ps,
             "extend": None,
+            "timestep_fs": self.timestep_fs or base.timestep_fs,
         }
         return base.model_copy(update=changes)
 

@@ -21,6 +21,7 @@ from dasksse.study.pair_distribution import PairDistributions
 from dasksse.study.simulation_time import SimulationTime
 from dasksse.study.speed import Speed
 from dasksse.study.thermal_expansion import ThermalExpansion
+from dasksse.study.time_step import TimeStep
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -35,6 +36,7 @@ STUDIES: dict[str, StudyKind] = {
         Locality(),
         Accuracy(),
         Speed(),
+        TimeStep(),
         SimulationTime(),
         CellSize(),
         Functional(),
