@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from notebook import notebook_page
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
+from results import study_sections
 
 from dasksse.config.presets import list_presets
 from dasksse.config.schema import RunConfig
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 _CHANGES = Path(__file__).parent / "changelog.d"
 _EXAMPLES = Path(__file__).parents[1] / "examples"
+_RESULTS = Path(__file__).parent / "results-lgps"
 
 
 def _sections(annotation: Any) -> Iterator[type[BaseModel]]:  # noqa: ANN401 - any type form
@@ -111,5 +113,6 @@ GENERATED: Mapping[str, Callable[[], str]] = {
     "guide/trajectory-notebook": lambda: notebook_page(
         _EXAMPLES / "01-trajectory-diffusion" / "trajectory-diffusion.ipynb"
     ),
+    "results-lgps": lambda: study_sections(_RESULTS),
 }
 """Pages, and what is appended to them."""

@@ -148,9 +148,14 @@ def _as_json(part: StudyPart) -> dict[str, Json]:
     return {
         "study": part.name,
         "title": part.title,
+        "question": part.question,
         "source": part.source,
+        "caption": part.caption,
         "verdict": {"level": part.verdict.level, "text": part.verdict.text},
         "notes": list(part.notes),
+        "tables": [
+            {"title": title, "rows": [dict(row) for row in rows]} for title, rows in part.tables
+        ],
         **part.values,
     }
 
