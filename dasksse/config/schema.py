@@ -537,7 +537,8 @@ class SelectSection(Section):
     )
     diversity: Name = Field(
         default="farthest_point",
-        description="`farthest_point`: spread over a local-environment descriptor; `random`.",
+        description="`farthest_point`: spread over a local-environment descriptor, away from "
+        "what is labelled; `deviation`: the largest deviation first; `random`.",
     )
     accurate_checks: Annotated[int, Field(ge=0)] = Field(
         default=4,
@@ -841,6 +842,17 @@ class RunConfig(Section):
             msg = (
                 "select.trust.mode: `auto` needs the error of a training, and train.steps is "
                 "0; set the levels (`fixed`)"
+            )
+            raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _steps_of_later_generations(self) -> Self:
+        from_nothing = self.train.takes_models_as_they_are and not self.train.warm_start
+        if from_nothing and self.explore.schedule:
+            msg = (
+                "train.warm_start: false trains every generation from nothing, with "
+                "train.steps, which is 0; set warm_start to true, or give steps"
             )
             raise ValueError(msg)
         return self

@@ -1,4 +1,4 @@
-"""Orders of candidates that put unlike frames first: a registry of pickers."""
+"""Orders of candidates, the most wanted first: a registry of pickers."""
 
 from __future__ import annotations
 
@@ -31,7 +31,9 @@ class Picker(Protocol):
         frames: Frames,
         rng: np.random.Generator,
         n: int,
+        *,
         already: NDArray[np.float64] | None,
+        deviation: NDArray[np.float64] | None,
     ) -> list[int]:
         """Indices of at most ``n`` frames, no two of them equal."""
 
@@ -43,8 +45,9 @@ def pick_order(
     seed: int,
     n: int | None,
     already: NDArray[np.float64] | None = None,
+    deviation: NDArray[np.float64] | None = None,
 ) -> list[int]:
-    """Order in which to take frames so that any beginning of it is diverse.
+    """Order in which to take frames, the most wanted first.
 
     Parameters
     ----------
@@ -52,14 +55,17 @@ def pick_order(
         Candidates of one system.
     method
         Name in :data:`PICKERS`: ``farthest_point`` takes the frame least like those taken
-        before, ``random`` takes any.
+        before, ``random`` takes any, ``deviation`` the one with the largest deviation.
     seed
-        Seed of the order, at least 0; equal input and seed give an equal order.
+        Seed of the order, at least 0; equal input and seed give an equal order. That of
+        ``deviation`` does not depend on it.
     n
         Length wanted; all frames when None. It comes out shorter when frames run out.
     already
         Descriptors of frames that are labelled already, shape ``(labelled, feature)``;
-        ``farthest_point`` keeps away from them, ``random`` does not look.
+        ``farthest_point`` keeps away from them, the others do not look.
+    deviation
+        Force deviation of the ensemble, shape ``(frame,)``; ``deviation`` alone needs it.
 
     Returns
     -------
@@ -73,6 +79,8 @@ def pick_order(
         If there is no such method.
     StructureError
         If ``already`` is of another set of species.
+    ValueError
+        If ``deviation`` is asked for and not given.
 
     Notes
     -----
@@ -87,19 +95,45 @@ def pick_order(
         )
         raise ConfigError(msg)
     wanted = len(frames) if n is None else min(n, len(frames))
-    return PICKERS[method](frames, np.random.default_rng(seed), wanted, already)
+    rng = np.random.default_rng(seed)
+    return PICKERS[method](frames, rng, wanted, already=already, deviation=deviation)
 
 
 def _random(
     frames: Frames,
     rng: np.random.Generator,
     n: int,
-    already: NDArray[np.float64] | None,  # noqa: ARG001 - part of the Picker protocol
+    **_: object,
 ) -> list[int]:
+    return _first_of_equals(frames, rng.permutation(_finite(frames)), n)
+
+
+def _largest_deviation(
+    frames: Frames,
+    rng: np.random.Generator,  # noqa: ARG001 - part of the Picker protocol
+    n: int,
+    *,
+    deviation: NDArray[np.float64] | None,
+    **_: object,
+) -> list[int]:
+    if deviation is None:
+        msg = "method `deviation`: give the deviation of the frames"
+        raise ValueError(msg)
+    finite = _finite(frames)
+    return _first_of_equals(frames, finite[np.argsort(-deviation[finite], kind="stable")], n)
+
+
+def _finite(frames: Frames) -> NDArray[np.int64]:
+    """Frames with finite positions and cell, ascending."""
     finite = np.asarray(np.isfinite(frames.positions).all(axis=(1, 2)))
     finite &= np.isfinite(frames.cells).all(axis=(1, 2))
+    return np.flatnonzero(finite)
+
+
+def _first_of_equals(frames: Frames, order: NDArray[np.int64], n: int) -> list[int]:
+    """Beginning of an order with ``n`` frames, equal ones once."""
     first_of: dict[str, int] = {}
-    for i in rng.permutation(np.flatnonzero(finite)):
+    for i in order:
         if len(first_of) >= n:
             break
         first_of.setdefault(frames.take([i]).content_keys()[0], int(i))
@@ -110,7 +144,9 @@ def _farthest_point(
     frames: Frames,
     rng: np.random.Generator,
     n: int,
+    *,
     already: NDArray[np.float64] | None,
+    **_: object,
 ) -> list[int]:
     features = descriptor(frames)
     usable = np.asarray(np.isfinite(features).all(axis=1))
@@ -160,4 +196,8 @@ def _nearest_squared(
     return np.asarray(np.concatenate(blocks) + np.sum(features**2, axis=1))
 
 
-PICKERS: Mapping[str, Picker] = {"farthest_point": _farthest_point, "random": _random}
+PICKERS: Mapping[str, Picker] = {
+    "farthest_point": _farthest_point,
+    "deviation": _largest_deviation,
+    "random": _random,
+}

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dasksse.select.candidates import REASONS, CandidateSet, Reason, refusals
+from dasksse.select.descriptor import descriptor
 from dasksse.select.diversity import pick_order
 from dasksse.select.trust import ACCURATE, CANDIDATE, FAILED, Shares, classify, shares
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
     from numpy.typing import NDArray
 
@@ -73,7 +74,7 @@ def select_frames(
     low: float,
     high: float,
     seed: int,
-    already: NDArray[np.float64] | None = None,
+    labelled: Sequence[Frames] = (),
     excluded: Collection[int] = (),
 ) -> Selection:
     """Choose the candidates to label and the accurate frames to check.
@@ -95,8 +96,9 @@ def select_frames(
         Trust levels [eV/Å].
     seed
         Seed of all random choices, at least 0.
-    already
-        Descriptors of labelled frames of this system, shape ``(labelled, feature)``.
+    labelled
+        Frames that have a label already, of the same atoms in any order: equal ones are
+        refused, and ``farthest_point`` keeps away from them.
     excluded
         Frames that must not be chosen: those of the probe.
 
@@ -111,9 +113,14 @@ def select_frames(
         If fewer frames were planned than reached.
     ConfigError
         If the trust levels or the diversity method cannot be used.
+    StructureError
+        If labelled frames are of another set of species.
     """
     verdict = classify(candidates.deviation, low_eV_A=low, high_eV_A=high)
     refused = refusals(candidates, section)
+    refused[_is_among(candidates.frames, labelled) & (refused == Reason.NONE)] = (
+        Reason.DUPLICATE
+    )
     refused[list(excluded)] = Reason.PROBE
     diverse_seed, thin_seed, check_seed = _seeds(seed, 3)
 
@@ -125,7 +132,8 @@ def select_frames(
         method=section.diversity,
         seed=diverse_seed,
         n=max_labels,
-        already=already,
+        already=_descriptors(labelled),
+        deviation=candidates.deviation[described],
     )
     if len(order) < max_labels:  # it ended because only equal frames were left
         reason[described] = Reason.DUPLICATE
@@ -208,6 +216,18 @@ def _reasons_before_choice(
     reason[outside] = refused[outside]
     reason[~np.isfinite(deviation)] = Reason.NOT_FINITE
     return reason
+
+
+def _is_among(frames: Frames, labelled: Sequence[Frames]) -> NDArray[np.bool_]:
+    """Whether each frame has a label, shape ``(frame,)``: MD begins with one that may have."""
+    known = {key for part in labelled for key in part.content_keys()}
+    if not known:
+        return np.zeros(len(frames), dtype=bool)
+    return np.array([key in known for key in frames.content_keys()], dtype=bool)
+
+
+def _descriptors(labelled: Sequence[Frames]) -> NDArray[np.float64] | None:
+    return np.concatenate([descriptor(part) for part in labelled]) if labelled else None
 
 
 def _thin(index: NDArray[np.int64], limit: int, seed: int) -> NDArray[np.int64]:

@@ -35,7 +35,9 @@ STRATEGIES: dict[str, dict[str, str]] = {
     "trust": {"among": "candidates", "diversity": "farthest_point"},
     "diverse": {"among": "all", "diversity": "farthest_point"},
     "random": {"among": "all", "diversity": "random"},
+    "deviation": {"among": "candidates", "diversity": "deviation"},
 }
+COMPARED = ["trust", "diverse", "random"]
 NO_LEARNING: dict[str, Any] = {"explore": {"schedule": []}, "probe": {"n_frames": 0}}
 
 Config = dict[str, Any]
@@ -100,19 +102,38 @@ def test_labels(config: Config, root: Path) -> Labels:
     return labels
 
 
+def train_first(config: Config, root: Path, seed: int) -> Path:
+    """The training on the start labels, the same for all strategies of a seed."""
+    return run(
+        {**config, **NO_LEARNING, "seed": seed, "production": None}, root, f"first-{seed}"
+    )
+
+
 def learn(config: Config, root: Path, strategy: str, seed: int) -> Path:
-    """One learning run."""
-    select = {**config["select"], **STRATEGIES[strategy], "accurate_checks": 0}
-    changes = {"seed": seed, "select": select, "probe": {"n_frames": 0}, "production": None}
+    """One learning run, from the models of the first training."""
+    models = sorted(map(str, (root / f"first-{seed}" / "models" / "000").iterdir()))
+    changes = {
+        "seed": seed,
+        "train": {**config["train"], "steps": 0, "initial_models": models},
+        "select": {**config["select"], **STRATEGIES[strategy], "accurate_checks": 0},
+        "probe": {"n_frames": 0},
+        "production": None,
+    }
     return run({**config, **changes}, root, f"{strategy}-{seed}")
 
 
-def points(folder: Path, test: Labels, type_map: list[str]) -> list[dict[str, Any]]:
+def units_of(folder: Path) -> list[tuple[str, dict[str, Any]]]:
+    """Kind and record of each finished unit of a run."""
+    run_folder = RunFolder(folder)
+    return [(kind, run_folder.unit_result(kind, key)) for kind, key in run_folder.done_units()]
+
+
+def points(
+    folder: Path, first: Path, test: Labels, type_map: list[str]
+) -> list[dict[str, Any]]:
     """Error of the ensemble of each generation, with what it had cost until then."""
-    units = [
-        (kind, RunFolder(folder).unit_result(kind, key))
-        for kind, key in RunFolder(folder).done_units()
-    ]
+    begun, units = units_of(first), units_of(folder)
+    first_s = sum(unit["cpu_s"] for kind, unit in begun if kind != "evaluate")
     generations = sorted((folder / "models").iterdir())
     models = {path.name: sorted(path.glob("*")) for path in generations}
     report = evaluate_report(
@@ -127,7 +148,7 @@ def points(folder: Path, test: Labels, type_map: list[str]) -> list[dict[str, An
         errors[Path(entry["path"]).parent.name].append(entry["force_rmse_meV_A"])
     sizes = {
         unit["generation"]: unit["value"]["n_train"] + unit["value"]["n_held_out"]
-        for kind, unit in units
+        for kind, unit in begun + units
         if kind == "dataset"
     }
     rows, n_labels = [], sizes[0]
@@ -138,16 +159,19 @@ def points(folder: Path, test: Labels, type_map: list[str]) -> list[dict[str, An
                 "generation": generation,
                 "n_labels": n_labels - sizes[0],
                 "force_rmse_meV_A": float(np.mean(errors[f"{generation:03d}"])),
-                "core_s": sum(u["cpu_s"] for k, u in units if _is_before(k, u, generation)),
+                "core_s": first_s
+                + sum(u["cpu_s"] for k, u in units if _is_before(k, u, generation)),
             }
         )
     return rows
 
 
 def _is_before(kind: str, unit: dict[str, Any], generation: int) -> bool:
-    """Whether the ensemble of a generation rests on a unit."""
-    at = -1 if unit["generation"] is None else int(unit["generation"])
-    return kind != "evaluate" and (at < generation or (at == generation and kind == "train"))
+    """Whether the ensemble of a generation rests on a unit that the first training lacks."""
+    if kind == "evaluate" or unit["generation"] in {None, -1}:
+        return False
+    at = int(unit["generation"])
+    return at < generation or (at == generation and kind in {"dataset", "train"})
 
 
 def main() -> None:
@@ -157,7 +181,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="toy size")
     parser.add_argument("--dir", type=Path, help="folder of all runs")
     parser.add_argument("--seeds", type=int, nargs="+", help="one run per strategy and seed")
-    parser.add_argument("--strategies", nargs="+", choices=STRATEGIES, default=[*STRATEGIES])
+    parser.add_argument("--strategies", nargs="+", choices=STRATEGIES, default=COMPARED)
     parser.add_argument("--jobs", type=int, default=1, help="runs at once")
     asked = parser.parse_args()
     name = "quick" if asked.quick else "base"
@@ -168,11 +192,13 @@ def main() -> None:
     seeds = asked.seeds or ([1, 2] if asked.quick else [1, 2, 3])
     asks = [(strategy, seed) for seed in seeds for strategy in asked.strategies]
     with ThreadPoolExecutor(asked.jobs) as pool:
+        firsts = list(pool.map(lambda seed: train_first(config, root, seed), seeds))
         folders = list(pool.map(lambda ask: learn(config, root, *ask), asks))
+    first_of = dict(zip(seeds, firsts, strict=True))
     rows = [
         {"strategy": strategy, "seed": seed, **row}
         for (strategy, seed), folder in zip(asks, folders, strict=True)
-        for row in points(folder, test, config["type_map"])
+        for row in points(folder, first_of[seed], test, config["type_map"])
     ]
     summary = summarise(rows)
     about = {"teacher": test.source, "n_test_frames": len(test)}

@@ -52,6 +52,11 @@ def test_the_comparison_goes_from_a_teacher_to_a_figure(tmp_path: Path) -> None:
     assert all(row["force_rmse_meV_A"] > 0 for row in found["points"])
     assert found["points"][1]["core_s"] > found["points"][0]["core_s"] > 0
     assert [record["n_picks"] for record in selected] == [4]
+    assert len(values(tmp_path / "first-1", "train")) == 2  # the strategy trains later only
+    assert len(values(tmp_path / "diverse-1", "train", 1)) == 2
+    assert not values(tmp_path / "diverse-1", "train", 0)
+    [data] = values(tmp_path / "diverse-1", "dataset")
+    assert data["n_train"] + data["n_held_out"] == 16 + 4  # start labels stay in
     assert not set(test.frames.content_keys()) & set(learned.frames.content_keys())
 
 
@@ -63,16 +68,33 @@ def test_strategies_differ_in_the_selection_alone(
 
     monkeypatch.setattr(example, "run", lambda config, root, name: (config, root / name))
     base = example.read_base(EXAMPLE / "base.yaml")
+    models = [tmp_path / "first-5" / "models" / "000" / f"model_{i}.pb" for i in range(3)]
+    models[0].parent.mkdir(parents=True)
+    for path in models:
+        path.touch()
 
+    first = example.train_first(base, tmp_path, 5)[0]
     configs = {name: example.learn(base, tmp_path, name, 5)[0] for name in example.STRATEGIES}
 
     picked = {name: config.pop("select") for name, config in configs.items()}
-    assert configs["trust"] == configs["diverse"] == configs["random"]
-    assert {part["max_labels"] for part in picked.values()} == {30}
-    assert [picked[name]["among"] for name in picked] == ["candidates", "all", "all"]
-    assert [picked[name]["diversity"] for name in picked] == [
-        "farthest_point", "farthest_point", "random",
-    ]  # fmt: skip
+    assert all(config == configs["trust"] for config in configs.values())
+    assert configs["trust"]["train"] == {
+        **first["train"],
+        "steps": 0,
+        "initial_models": [str(path) for path in models],
+    }
+    assert (first["seed"], first["start"], first["explore"]) == (
+        configs["trust"]["seed"],
+        configs["trust"]["start"],
+        {"schedule": []},
+    )
+    assert {part["max_labels"] for part in picked.values()} == {24}
+    assert {name: (part["among"], part["diversity"]) for name, part in picked.items()} == {
+        "trust": ("candidates", "farthest_point"),
+        "diverse": ("all", "farthest_point"),
+        "random": ("all", "random"),
+        "deviation": ("candidates", "deviation"),
+    }
 
 
 def test_the_summary_has_the_mean_and_the_range_over_seeds(

@@ -202,9 +202,11 @@ def _train(
     )
     (data,) = walk.need([dataset], "training data")
     walk.plan.rejected = str(data.get("rejected_file", ""))
-    initial = _warm_start(walk, config, learning, last, data)
+    steps = production or config.train.steps
+    initial = _warm_start(walk, config, learning, last, data, steps=steps)
     is_later = initial is not None and learning.ensemble is not None
-    steps = production or (config.train.steps_warm if is_later else config.train.steps)
+    if is_later and not production:
+        steps = config.train.steps_warm
     units = train_units(config, generation, dataset, initial=initial, steps=steps)
     records = _trained(walk, units, generation)
     learning.ensemble = Ensemble(tuple(records), dataset, tuple(data["sel"]))
@@ -246,13 +248,16 @@ def _warm_start(
     learning: Learning,
     last: Ensemble | None,
     data: Mapping[str, Json],
+    *,
+    steps: int,
 ) -> tuple[Mapping[str, Json], ...] | None:
-    """Records to start a training from; None to start from nothing.
+    """Records to start a training from; None to start from nothing, with so many steps.
 
     Raises
     ------
     WaitingError
-        When models that the run should begin with do not fit its labels; it is blocked.
+        When models that the run should begin with do not fit its labels, or a training from
+        nothing would have no steps; it is blocked.
     """
     if last is None:
         return None
@@ -261,11 +266,12 @@ def _warm_start(
         return None
     if not data["sel_changed"]:
         return last.members
-    if is_asked:
+    if is_asked or not steps:
+        way_out = "leave initial_models out" if is_asked else "give train.steps above 0"
         walk.block(
             f"train.initial_models have places for {list(last.sel)} neighbours of each type "
             "(one number: of all types together), the labels need "
-            f"{list(data['sel'])}: leave initial_models out"
+            f"{list(data['sel'])}: {way_out}"
         )
         raise WaitingError
     return None

@@ -114,12 +114,20 @@ def _select(
 
 
 def _labelled(learning: Learning, system: str) -> list[list[str]]:
-    """Sources of the frames of a system that the ensemble was trained on."""
+    """Sources of the frames that the ensemble was trained on and that may be like a system's.
+
+    Those of other systems count where the atoms are the same; of imported labels the
+    composition is known to the stage alone.
+    """
     known = set(learning.members_of_last)
+    compositions = {
+        name: sorted(structure["numbers"]) for name, structure in learning.structures.items()
+    }
     return [
         source.reference
         for source in learning.sources
-        if source.system == system and source.unit.key in known
+        if source.unit.key in known
+        and compositions.get(source.system, compositions[system]) == compositions[system]
     ]
 
 

@@ -61,16 +61,16 @@ def _candidates(
     )
 
 
-def _labelled_descriptors(
-    payload: Mapping[str, Json], context: UnitContext
-) -> NDArray[np.float64] | None:
-    """Descriptors of the frames the models know, so that new picks lie far from them."""
-    from dasksse.select.descriptor import descriptor
-
-    sources = read_sources(context, payload["labelled"])
-    if not sources:
-        return None
-    return np.concatenate([descriptor(labels.frames) for _, labels in sources])
+def _labelled(
+    payload: Mapping[str, Json], context: UnitContext, numbers: NDArray[np.int64]
+) -> list[Frames]:
+    """Frames the models know that are of the same composition, whatever their system."""
+    composition = np.sort(numbers)
+    return [
+        labels.frames
+        for _, labels in read_sources(context, payload["labelled"])
+        if np.array_equal(np.sort(labels.frames.numbers), composition)
+    ]
 
 
 def select(payload: Mapping[str, Json], context: UnitContext) -> dict[str, Any]:
@@ -93,7 +93,7 @@ def select(payload: Mapping[str, Json], context: UnitContext) -> dict[str, Any]:
             high=high,
             seed=payload["seed"],
             excluded=payload["excluded"],
-            already=_labelled_descriptors(payload, context),
+            labelled=_labelled(payload, context, candidates.frames.numbers),
         )
         picked = candidates.frames.take([*chosen.picks, *chosen.checks])
         picked.save(context.workdir / FRAMES_FILE)

@@ -67,6 +67,10 @@ def test_models_need_neither_labels_nor_schedule(tmp_path: Path) -> None:
             "there are no labels to train on",
         ),
         (
+            {"train__steps": 0, "train__initial_models": TWO, "train__warm_start": False},
+            "set warm_start to true",
+        ),
+        (
             {"start": {"n_frames": 0}, "train__initial_models": TWO},
             "leaves nothing to learn from",
         ),

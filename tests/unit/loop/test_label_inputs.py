@@ -304,6 +304,24 @@ def test_with_labels_to_begin_with_no_start_set_is_needed() -> None:
     }
 
 
+def test_selection_is_told_of_imported_labels_and_of_systems_with_the_same_atoms() -> None:
+    values = with_stores().model_dump(mode="json")
+    values["systems"] += [{**values["systems"][0], "name": name} for name in ("like", "large")]
+    values["start"]["systems"] = ["salt", "like", "large"]
+    digests = DIGESTS | {"like": "1" * 16, "large": "2" * 16} | IMPORTED
+    pretender = Pretender(RunConfig.model_validate(values), accurate=[0.2], digests=digests)
+    atoms = {"salt": [3, 17], "like": [17, 3], "large": [3, 3, 17, 17]}
+    pretender._structure = lambda unit: {  # type: ignore[method-assign]
+        "file": "system.npz",
+        "numbers": atoms[unit.payload["section"]["name"]],
+    }
+
+    pretender.run()
+
+    told = {system for _, _, system in pretender.kinds("select")[0].payload["labelled"]}
+    assert told == {"salt", "like", "imported-Li4Cl4", "imported-LiCl"}
+
+
 def test_training_waits_for_imported_labels_whatever_share_of_the_others_is_in() -> None:
     config = with_stores().model_copy(update={"label": toy(label__wait_share=0.1).label})
     pretender = Pretender(config, accurate=[0.2], digests=DIGESTS | IMPORTED)

@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 METHODS = sorted(PICKERS)
 
 
+def order_of(frames: Frames, method: str, *, seed: int = 2, n: int | None = None) -> list[int]:
+    deviation = np.linspace(0.1, 0.9, len(frames))
+    return pick_order(frames, method=method, seed=seed, n=n, deviation=deviation)
+
+
 def brute_force_farthest(features: np.ndarray, first: int, n: int) -> list[int]:
     order = [first]
     while len(order) < n:
@@ -71,6 +76,17 @@ def test_labelled_frames_are_compared_in_blocks_with_an_equal_result(
     assert in_blocks == whole
 
 
+def test_the_largest_deviation_comes_first(make_frames: Callable[..., Frames]) -> None:
+    frames = make_frames(5).take([0, 1, 2, 3, 1])
+    deviation = np.array([0.3, 0.5, 0.2, 0.4, 0.5])
+
+    order = pick_order(frames, method="deviation", seed=0, n=3, deviation=deviation)
+
+    assert order == [1, 3, 0]  # the last frame is equal to the first one taken
+    with pytest.raises(ValueError, match="give the deviation"):
+        pick_order(frames, method="deviation", seed=0, n=3)
+
+
 @pytest.mark.parametrize("rows", [0, 3])
 def test_labelled_frames_without_descriptor_are_as_good_as_none(
     make_frames: Callable[..., Frames], rows: int
@@ -89,11 +105,11 @@ def test_an_order_is_complete_and_repeatable(
 ) -> None:
     frames = make_frames(25)
 
-    order = pick_order(frames, method=method, seed=11, n=None)
+    order = order_of(frames, method, seed=11)
 
     assert sorted(order) == list(range(25))
-    assert order == pick_order(frames, method=method, seed=11, n=None)
-    assert order != pick_order(frames, method=method, seed=12, n=None)
+    assert order == order_of(frames, method, seed=11)
+    assert (order == order_of(frames, method, seed=12)) is (method == "deviation")
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -102,16 +118,14 @@ def test_a_short_order_begins_the_long_one(
 ) -> None:
     frames = make_frames(25)
 
-    short = pick_order(frames, method=method, seed=11, n=6)
-
-    assert short == pick_order(frames, method=method, seed=11, n=None)[:6]
+    assert order_of(frames, method, n=6) == order_of(frames, method)[:6]
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_equal_frames_are_taken_once(make_frames: Callable[..., Frames], method: str) -> None:
     frames = make_frames(6).take([0, 1, 2, 1, 3, 0, 0])
 
-    order = pick_order(frames, method=method, seed=2, n=None)
+    order = order_of(frames, method)
 
     assert sorted({0: 0, 1: 1, 2: 2, 3: 1, 4: 3, 5: 0, 6: 0}[i] for i in order) == [0, 1, 2, 3]
 
@@ -137,9 +151,7 @@ def test_frames_that_are_not_finite_are_never_taken(
     frames.positions[2, 1, 1] = np.nan
     frames.cells[4, 0, 0] = np.inf
 
-    order = pick_order(frames, method=method, seed=2, n=None)
-
-    assert sorted(order) == [0, 1, 3, 5]
+    assert sorted(order_of(frames, method)) == [0, 1, 3, 5]
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -147,7 +159,7 @@ def test_frames_that_are_not_finite_are_never_taken(
 def test_nothing_to_take_gives_an_empty_order(
     make_frames: Callable[..., Frames], method: str, n_frames: int, n: int | None
 ) -> None:
-    assert pick_order(make_frames(n_frames), method=method, seed=0, n=n) == []
+    assert order_of(make_frames(n_frames), method, n=n) == []
 
 
 def test_only_unusable_frames_give_an_empty_order(make_frames: Callable[..., Frames]) -> None:
@@ -162,7 +174,7 @@ def test_an_unknown_method_is_refused_with_the_nearest_name(
     make_frames: Callable[..., Frames],
 ) -> None:
     with pytest.raises(
-        ConfigError, match=r"'farthest-pt'.*\['farthest_point', 'random'\]"
+        ConfigError, match=r"'farthest-pt'.*\['deviation', 'farthest_point', 'random'\]"
     ) as caught:
         pick_order(make_frames(1), method="farthest-pt", seed=0, n=1)
 
