@@ -36,6 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--dt-fs", type=float, metavar="X", help="time between frames")
     add("--md-step-fs", type=float, metavar="X", help="time step of the MD, for LAMMPS dumps")
     add("--temperature-K", type=float, metavar="T", help="temperature of the runs")
+    add("--pressure-GPa", type=float, metavar="P", help="target pressure of NpT runs")
     add("--species-map", metavar="LIST", help="elements of types: 1=Li,2=P,3=S or Li,P,S")
     add("--topology", type=Path, metavar="FILE", help="LAMMPS data or structure file of atoms")
     add("--cell", metavar="LIST", help="a,b,c[,alpha,beta,gamma] or nine numbers, if missing")
@@ -122,6 +123,7 @@ def _hints(arguments: argparse.Namespace) -> Hints:
         dt_fs=arguments.dt_fs,
         md_step_fs=arguments.md_step_fs,
         temperature_K=arguments.temperature_K,
+        pressure_GPa=arguments.pressure_GPa,
         length_unit=arguments.length_unit,
         is_unwrapped=arguments.is_unwrapped,
     )

@@ -18,7 +18,7 @@ from dasksse import __version__
 from dasksse.cli.check_command import estimate_for, print_plan
 from dasksse.cli.validate import check_programs, count_atoms, load_checked
 from dasksse.engine.cluster import Start, make_runner, slots
-from dasksse.errors import StoreError
+from dasksse.errors import RunFolderError, StoreError
 from dasksse.loop.display import MARGIN, Display
 from dasksse.loop.driver import Driver
 from dasksse.loop.ending import Ending, run_hook, summarise
@@ -30,6 +30,7 @@ from dasksse.store.folders import driver_lock
 from dasksse.store.journal import Journal, open_journal
 from dasksse.store.run_log import RunLog
 from dasksse.store.sealing import seal
+from dasksse.study import study_in
 
 if TYPE_CHECKING:
     import argparse
@@ -44,12 +45,31 @@ def command(arguments: argparse.Namespace) -> int:
     console = Console(soft_wrap=True)
     loaded, engine = load_checked(arguments.config, arguments.cluster)
     n_atoms = count_atoms(loaded)
-    root = (arguments.dir or Path("runs") / loaded.config.name).absolute()
+    root = run_root(arguments.dir, loaded)
     if arguments.dry_run:
         print_plan(console, loaded, engine, n_atoms, root)
         return 0
     work_through(console, loaded, engine, root, words=same_command(arguments, root))
     return 0
+
+
+def run_root(chosen: Path | None, loaded: LoadedConfig) -> Path:
+    """Folder of a run: as asked, or by its name.
+
+    Raises
+    ------
+    RunFolderError
+        When a study works there: its plan is another one.
+    """
+    root = (chosen or Path("runs") / loaded.config.name).absolute()
+    study = study_in(root)
+    if study:
+        msg = (
+            f"{root} holds the results of `dasksse {study}` and is no run; --dir takes the "
+            "folder of a run, or a new one"
+        )
+        raise RunFolderError(msg)
+    return root
 
 
 def work_through(

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dasksse.cli.consoles import wide_console
-from dasksse.cli.run_command import work_through
+from dasksse.cli.run_command import run_root, work_through
 from dasksse.cli.study_session import tell_failed, work
 from dasksse.cli.validate import count_atoms, load_checked
 from dasksse.config.messages import nearest
@@ -84,7 +84,7 @@ def command(arguments: argparse.Namespace) -> int:
     if "comparison" in asked:
         key = "studies.comparison.experiment"
         loaded.check(key, lambda: read_measurements(config, loaded.base_dir))
-    run = (arguments.dir or Path("runs") / config.name).absolute()
+    run = run_root(arguments.dir, loaded)
     _tell_costs(console, loaded, kinds, lacking, run, is_dry=arguments.dry_run)
     if arguments.dry_run:
         return 0

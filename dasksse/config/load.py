@@ -37,6 +37,17 @@ EXTENDS = "extends"
 _OWN_SETTINGS = ("kind", "type")
 """A mapping with another one of these brings its own settings, and takes over none."""
 
+_OPEN_MAPPINGS = (
+    "label.filters.min_distance_A",
+    "studies.functional.runs",
+    "train.descriptor",
+    "train.type_embedding",
+    "train.fitting_net",
+    "train.loss",
+    "train.deepmd",
+)
+"""Mappings with any keys: null takes an inherited one away, as no default stands in for it."""
+
 
 @dataclass(frozen=True)
 class ConfigFile:
@@ -225,13 +236,24 @@ def combine(files: Sequence[ConfigFile]) -> dict[str, Any]:
     return {key: value for key, value in values.items() if key != EXTENDS}
 
 
-def _over(below: Any, above: Any) -> Any:  # noqa: ANN401 - any YAML value
+def _is_open(path: str) -> bool:
+    """True for a mapping with any keys, and for all that are in it."""
+    return f"{path}.".startswith(tuple(f"{name}." for name in _OPEN_MAPPINGS))
+
+
+def _over(below: Any, above: Any, path: str = "") -> Any:  # noqa: ANN401 - any YAML value
     """Mappings key by key, of all else the upper value."""
     if not (isinstance(below, dict) and isinstance(above, dict)):
         return above
     if any(key in above and above[key] != below.get(key) for key in _OWN_SETTINGS):
         return above
-    return {**below, **{key: _over(below.get(key), value) for key, value in above.items()}}
+    values = dict(below)
+    for key, value in above.items():
+        if value is None and key in below and _is_open(path):
+            del values[key]
+        else:
+            values[key] = _over(below.get(key), value, f"{path}.{key}" if path else str(key))
+    return values
 
 
 def load_config(path: Path) -> LoadedConfig:

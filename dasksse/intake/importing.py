@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -55,6 +55,8 @@ class RunReport:
     temperature_K, mean_temperature_K
         Temperature said, and mean of those measured in the frames [K]; None where there are
         none.
+    pressure_GPa
+        Target pressure said [GPa]; None where there is none.
     is_npt
         Whether the cell varies.
     scalars
@@ -82,6 +84,7 @@ class RunReport:
     frame_interval_ps: float | None = None
     temperature_K: float | None = None
     mean_temperature_K: float | None = None
+    pressure_GPa: float | None = None
     is_npt: bool = False
     scalars: tuple[str, ...] = ()
     state: str = ""
@@ -153,7 +156,7 @@ def import_trajectories(
         started = time.monotonic()
         reader = RunReader(files, hints, selection)
         group = f"{GROUP}/{system or formula_of(reader.numbers)}"
-        key = content_key(_digests(files), hints, selection, precision_A)
+        key = content_key(_digests(files), _said(hints), selection, precision_A)
         known = _known_runs(store, group)
         if key in known:
             names = tuple(path.name for path in files)
@@ -214,6 +217,7 @@ def _enter(
                 numbers=reader.numbers,
                 frame_interval_ps=reader.interval_ps,
                 temperature_K=reader.temperature_K,
+                pressure_GPa=reader.pressure_GPa,
                 precision_A=precision_A,
             )
         )
@@ -230,6 +234,14 @@ def _columns(
     unknown = np.full(n_frames, np.nan)
     names = IMPORTED_SCALARS if writer.scalar_names is None else writer.scalar_names
     return {name: scalars.get(name, unknown) for name in names}
+
+
+def _said(hints: Hints) -> dict[str, Json]:
+    """Hints as part of a key; runs that came in before there was a pressure keep theirs."""
+    said = asdict(hints)
+    if hints.pressure_GPa is None:
+        del said["pressure_GPa"]
+    return said
 
 
 def _known_runs(store: Path, group: str) -> list[str]:
@@ -290,6 +302,7 @@ def _report(
         frame_interval_ps=reader.interval_ps,
         temperature_K=reader.temperature_K,
         mean_temperature_K=reader.mean_temperature_K,
+        pressure_GPa=reader.pressure_GPa,
         is_npt=reader.is_npt,
         scalars=tuple(stored),
         state=state,

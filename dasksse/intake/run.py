@@ -55,6 +55,8 @@ class RunReader:
         Time between the wanted frames [ps].
     temperature_K
         Temperature [K]; None where neither user nor file says it.
+    pressure_GPa
+        Target pressure [GPa]; None where the user does not say it.
     scalar_names
         Numbers of each frame that the files gave so far.
     n_read, n_frames
@@ -88,6 +90,7 @@ class RunReader:
         self.interval_ps = self._clock.interval_fs * selection.every / FS_PER_PS
         self.numbers = first.source.numbers
         self.temperature_K = self._temperature(first)
+        self.pressure_GPa = hints.pressure_GPa
         self._unwrapper = Unwrapper(self.numbers)
         self._last_cell: Array | None = None
         self._cell_low, self._cell_high = np.full((3, 3), np.inf), np.full((3, 3), -np.inf)

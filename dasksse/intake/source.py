@@ -40,6 +40,8 @@ class Hints:
         Time step of the MD [fs], for files that number their frames by MD steps.
     temperature_K
         Temperature of the run [K].
+    pressure_GPa
+        Target pressure of the run [GPa].
     length_unit
         Unit of lengths in the files, a key of :data:`~dasksse.intake.LENGTH_UNITS_A`; None for
         that of the format.
@@ -58,6 +60,7 @@ class Hints:
     dt_fs: float | None = None
     md_step_fs: float | None = None
     temperature_K: float | None = None
+    pressure_GPa: float | None = None
     length_unit: str | None = None
     is_unwrapped: bool | None = None
 
@@ -68,6 +71,9 @@ class Hints:
             if value is not None and not 0.0 < value < np.inf:
                 msg = f"--{key.replace('_', '-')}: found {value}, allowed is a number above 0"
                 raise ConfigError(msg)
+        if self.pressure_GPa is not None and not np.isfinite(self.pressure_GPa):
+            msg = f"--pressure-GPa: found {self.pressure_GPa}, allowed is a finite number"
+            raise ConfigError(msg)
         if self.length_unit is not None and self.length_unit not in LENGTH_UNITS_A:
             allowed = ", ".join(LENGTH_UNITS_A)
             msg = f"--length-unit: found {self.length_unit!r}, allowed: {allowed}"

@@ -64,8 +64,8 @@ class TrajectoryWriter:
         by element and keeps their place in ``source_index``.
     frame_interval_ps
         Time between frames [ps].
-    temperature_K
-        Temperature [K]; None where it is not known.
+    temperature_K, pressure_GPa
+        Target temperature [K] and pressure [GPa]; None where they are not known.
     precision_A
         Positions are rounded to multiples of this [Å]; 0 keeps them as they are.
     attributes
@@ -100,13 +100,15 @@ class TrajectoryWriter:
         numbers: ArrayLike,
         frame_interval_ps: float,
         temperature_K: float | None = None,
+        pressure_GPa: float | None = None,
         precision_A: float = DEFAULT_PRECISION_A,
         attributes: Mapping[str, Json] | None = None,
     ) -> None:
         self._store = store
         self._path = group.strip("/")
         self._frame_interval_ps = frame_interval_ps
-        self._temperature_K = np.nan if temperature_K is None else temperature_K
+        targets = {"temperature_K": temperature_K, "pressure_GPa": pressure_GPa}
+        self._targets = {n: np.nan if v is None else v for n, v in targets.items()}
         self._precision_A = precision_A
         self._attributes = dict(attributes or {})
         given = np.asarray(numbers, dtype=np.int64)
@@ -178,10 +180,11 @@ class TrajectoryWriter:
                 )
                 raise StoreError(msg)
         self._run = group["n_valid"].shape[0]
-        same = np.isclose(
-            group["temperature_K"][: self._run], self._temperature_K, equal_nan=True
-        )
-        self._replica = int(same.sum())
+        same = [
+            np.isclose(group[name][: self._run], value, equal_nan=True)
+            for name, value in self._targets.items()
+        ]
+        self._replica = int(np.all(same, axis=0).sum())
         has_scalars = "scalars" in group
         self._scalar_names = list(group["scalars"].attrs["table"]) if has_scalars else []
 
@@ -327,7 +330,7 @@ class TrajectoryWriter:
             run=self._run,
             n_frames=self.n_frames,
             frame_interval_ps=self._frame_interval_ps,
-            temperature_K=self._temperature_K,
+            **self._targets,
             replica=self._replica,
             attributes=self._attributes,
         )

@@ -47,10 +47,10 @@ class RunFacts:
         Its frames.
     frame_interval_ps
         Time between frames [ps].
-    temperature_K
-        NaN where it is not known.
+    temperature_K, pressure_GPa
+        NaN where they are not known.
     replica
-        Number among the runs of this temperature.
+        Number among the runs of this temperature and pressure.
     attributes
         What the import remembers.
     """
@@ -60,6 +60,7 @@ class RunFacts:
     n_frames: int
     frame_interval_ps: float
     temperature_K: float
+    pressure_GPa: float
     replica: int
     attributes: Mapping[str, Any]
 
@@ -170,7 +171,7 @@ def _run_columns(facts: RunFacts) -> dict[str, tuple[str, str, Any, str]]:
     """Coordinates along the runs, with the value of this one."""
     return {
         "temperature_K": ("run", "f8", np.array([facts.temperature_K]), "K"),
-        "pressure_GPa": ("run", "f8", np.array([np.nan]), "GPa"),
+        "pressure_GPa": ("run", "f8", np.array([facts.pressure_GPa]), "GPa"),
         "replica": ("run", "i4", np.array([facts.replica]), "1"),
     }
 

@@ -53,6 +53,9 @@ STUDIES: dict[str, StudyKind] = {
 
 ALL = "all"
 
+ALONE = Speed.name
+"""Study that measures times, which other units would make longer: it waits for all of them."""
+
 
 def chosen_studies(name: str, config: RunConfig) -> tuple[list[StudyKind], dict[str, str]]:
     """Studies to do, and why others cannot be done.
@@ -123,7 +126,7 @@ class Protocol:
         """What was found so far, by study."""
 
     def plan(self, config: RunConfig, digests: Mapping[str, str], state: RunState) -> Plan:
-        """Units that can start now, of all studies at once."""
+        """Units that can start now, of all studies at once; those of :data:`ALONE` last."""
         walk = Walk(state)
         trust = config.select.trust
         bench = Bench(
@@ -136,7 +139,9 @@ class Protocol:
             base_dir=self._base_dir,
             levels=self._levels or (trust.low_eV_A, trust.high_eV_A),
         )
-        for kind in self._kinds:
+        for kind in sorted(self._kinds, key=lambda kind: kind.name == ALONE):
+            if kind.name == ALONE and walk.plan.ready:
+                continue
             try:
                 outcome = kind.conclude(bench)
             except WaitingError:

@@ -44,7 +44,7 @@ PAPER: dict[str, Any] = {
 
 SHARED = (
     "Times on a machine that others use vary: each is measured several times and the fastest "
-    "counts. Run this study alone for times that hold."
+    "counts. No other unit of the studies runs meanwhile."
 )
 
 

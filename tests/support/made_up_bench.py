@@ -52,6 +52,8 @@ class MadeUpBench:
         self.numbers = list(numbers)
         self.answers = answers
         self.done: list[Unit] = []
+        self.batches: list[list[Unit]] = []
+        """Units that were ready at the same time."""
         self.results: dict[str, dict[str, Any]] = {}
         self.failed: dict[str, dict[str, Any]] = {}
 
@@ -70,6 +72,7 @@ class MadeUpBench:
             if plan.is_finished:
                 return protocol.outcomes
             assert plan.ready, "nothing to do and not finished"
+            self.batches.append(plan.ready)
             for unit in plan.ready:
                 self._finish(unit)
 
@@ -90,7 +93,12 @@ class MadeUpBench:
     def _structure(self, unit: Unit) -> dict[str, Any]:
         repeats = int(np.prod(unit.payload["section"]["supercell"]))
         numbers = [number for number in self.numbers for _ in range(repeats)]
-        return {"file": "system.npz", "numbers": numbers, "n_atoms": len(numbers)}
+        return {
+            "file": "system.npz",
+            "formula": "made up",
+            "numbers": numbers,
+            "n_atoms": len(numbers),
+        }
 
     def _production(self, unit: Unit) -> dict[str, Any]:
         spec = unit.payload["spec"]

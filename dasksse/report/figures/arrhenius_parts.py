@@ -33,10 +33,18 @@ class Curve:
     bands: Sequence[tuple[NDArray[np.float64], NDArray[np.float64]]]
 
 
-def draw_points(axes: Axes, points: Sequence[DiffusionPoint], colour: str, marker: str) -> None:
-    """Values with errors, bounds as arrows, and hollow those that are left out of the fit."""
+def draw_points(
+    axes: Axes,
+    points: Sequence[DiffusionPoint],
+    colour: str,
+    marker: str,
+    *,
+    is_hollow: bool = False,
+) -> None:
+    """Values with errors, bounds as arrows; hollow when asked for, or left out of the fit."""
     for point in points:
         value, shade = point.D_m2_s, MUTED if point.left_out else colour
+        is_empty = is_hollow or bool(point.left_out)
         if value is not None:
             error = point.D_err_m2_s or 0.0
             axes.errorbar(
@@ -46,9 +54,9 @@ def draw_points(axes: Axes, points: Sequence[DiffusionPoint], colour: str, marke
                 linestyle="",
                 marker=marker,
                 color=shade,
-                markerfacecolor="white" if point.left_out else shade,
-                markeredgecolor=shade if point.left_out else "white",
-                markeredgewidth=1.0 if point.left_out else 0.5,
+                markerfacecolor="white" if is_empty else shade,
+                markeredgecolor=shade if is_empty else "white",
+                markeredgewidth=1.0 if is_empty else 0.5,
                 markersize=6,
                 zorder=4,
             )

@@ -61,7 +61,7 @@ def d_of_temperature(series: Sequence[Series], *, mobile_species: str) -> Figure
         marker = MARKERS[place % len(MARKERS)]
         colour = MUTED if one.is_published else CYCLE[place % len(CYCLE)]
         face = "white" if one.is_published else colour
-        draw_points(axes, points, colour, marker)
+        draw_points(axes, points, colour, marker, is_hollow=one.is_published)
         known = sorted(
             (p for p in points if p.has_D and not p.left_out), key=lambda p: p.temperature_K
         )

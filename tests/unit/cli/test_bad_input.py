@@ -10,7 +10,10 @@ import pytest
 import yaml
 
 from dasksse.cli import main
+from dasksse.config.load import load_config
+from dasksse.loop.prepare import keep_config
 from dasksse.store.folders import RunFolder
+from dasksse.study import open_study
 
 CONFIGS = Path(__file__).parents[3] / "configs"
 
@@ -258,3 +261,19 @@ def test_elements_that_all_structures_add_are_told_with_the_type_map_to_write(
 
     assert "Ge, P, S of" in error
     assert "write `type_map: [Li, Cl, Ge, P, S, Sn]`" in error
+
+
+@pytest.mark.parametrize("command", [["run"], ["run", "--dry-run"], ["study", "accuracy"]])
+def test_no_run_is_continued_in_the_folder_of_its_studies(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: list[str]
+) -> None:
+    path = write_config(tmp_path)
+    root = tmp_path / "run" / "studies"
+    root.parent.mkdir()
+    keep_config(load_config(path), open_study(root, "study"))
+    before = {p: p.is_file() and p.read_bytes() for p in root.rglob("*")}
+
+    error = refused(capsys, *command, str(path), "--dir", str(root))
+
+    assert f"{root} holds the results of `dasksse study`" in error
+    assert {p: p.is_file() and p.read_bytes() for p in root.rglob("*")} == before

@@ -12,6 +12,7 @@ import yaml
 from studies import CALLS, CONFIG, MadeUpSettings, write_copper
 
 from dasksse.cli import main
+from dasksse.config.load import load_config
 from dasksse.label import calculators
 
 if TYPE_CHECKING:
@@ -89,6 +90,27 @@ def test_the_config_is_left_alone_unless_asked(
     assert (tmp_path / "config.yaml").read_text() == CONFIG.replace(
         "cutoff_Ry: 300.0", 'basis: "DZVP"\n      cutoff_Ry: 400.0'
     )
+
+
+@pytest.mark.parametrize("calculator", ["", "label: {calculator: {settings: {basis: TZVP}}}\n"])
+def test_a_config_that_extends_another_is_written_and_the_other_left_alone(
+    tmp_path: Path, converge: Callable[..., tuple[int, str]], calculator: str
+) -> None:
+    write_copper(tmp_path)
+    base = (tmp_path / "config.yaml").rename(tmp_path / "base.yaml")
+    own = f"# mine\nextends: base.yaml\n{calculator}"
+    (tmp_path / "config.yaml").write_text(own)
+
+    code, text = converge("--write")
+
+    assert code == 0
+    assert "cutoff_Ry 400.0, basis DZVP" in text
+    assert base.read_text() == CONFIG
+    loaded = load_config(tmp_path / "config.yaml")
+    settings = loaded.config.label.calculator.settings
+    assert settings == {"cutoff_Ry": 400.0, "basis": "DZVP"}
+    assert "# mine" in loaded.text
+    assert loaded.files[1].path == base
 
 
 def test_after_writing_the_same_command_computes_only_what_is_new(

@@ -51,6 +51,22 @@ def test_a_dump_is_imported_and_all_is_said(
     assert "in the store already, nothing done" in capsys.readouterr().out
 
 
+def test_runs_at_different_pressures_are_analysed_apart(
+    tmp_path: Path,
+) -> None:
+    store = tmp_path / "s.zarr"
+    for seed, pressure_GPa in enumerate((0, 2.5)):
+        walk = make_walk(seed=seed)
+        path = write_extxyz(tmp_path / f"{seed}.xyz", walk, walk.wrapped)
+        words = ("--dt-fs", 50, "--temperature-K", 600, "--pressure-GPa", pressure_GPa)
+        assert run(path, "--store", store, *words) == 0
+
+    main(["diffusion", str(store), "--json", str(tmp_path / "found.json")])
+
+    found = json.loads((tmp_path / "found.json").read_text())["results"]
+    assert [(one["pressure_GPa"], one["n_runs"]) for one in found] == [(0.0, 1), (2.5, 1)]
+
+
 def test_files_are_joined_when_asked(tmp_path: Path) -> None:
     walk = make_walk()
     paths = [
@@ -71,6 +87,7 @@ def test_files_are_joined_when_asked(tmp_path: Path) -> None:
     [
         ((), "no time between frames; give it [fs] as --dt-fs"),
         (("--dt-fs", 0), "--dt-fs: found 0.0, allowed is a number above 0"),
+        (("--dt-fs", 50, "--pressure-GPa", "nan"), "--pressure-GPa: found nan, allowed is a"),
         (("--dt-fs", 50, "--frames", "9"), "--frames '9': allowed are A:B"),
         (("--dt-fs", 50, "--every", 0), "--every 0: allowed are 1 and more"),
         (

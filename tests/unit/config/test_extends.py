@@ -67,6 +67,43 @@ def test_null_takes_the_default_of_a_section_that_may_be_absent(folder: Path) ->
     assert load_config(path).config.production is None
 
 
+def test_null_takes_an_inherited_key_of_an_open_mapping_away(folder: Path) -> None:
+    (folder / "middle.yaml").write_text(
+        "extends: base.yaml\n"
+        "train:\n"
+        "  loss: {limit_pref_v: 1.0, limit_pref_e: 2.0}\n"
+        "  deepmd: {training: {numb_test: 1, disp_freq: 5}}\n"
+        "label: {filters: {min_distance_A: {Li-Li: 1.0, Li-Cl: 1.5}}}\n"
+    )
+    path = config(
+        folder,
+        "extends: middle.yaml\n"
+        "train:\n"
+        "  loss: {limit_pref_v: null}\n"
+        "  deepmd: {training: {numb_test: null}}\n"
+        "label: {filters: {min_distance_A: {Li-Cl: null}}}\n",
+    )
+
+    loaded = load_config(path).config
+
+    assert loaded.train.loss == {"limit_pref_e": 2.0}
+    assert loaded.train.deepmd == {"training": {"disp_freq": 5}}
+    assert loaded.label.filters.min_distance_A == {"Li-Li": 1.0}
+
+
+def test_null_of_a_calculators_setting_is_its_value(folder: Path) -> None:
+    (folder / "middle.yaml").write_text(
+        "extends: base.yaml\n"
+        "label: {calculator: {kind: cp2k, settings: {kspacing_per_A: 0.2}}}\n"
+    )
+    path = config(
+        folder,
+        "extends: middle.yaml\nlabel: {calculator: {settings: {kspacing_per_A: null}}}\n",
+    )
+
+    assert load_config(path).config.label.calculator.settings == {"kspacing_per_A": None}
+
+
 def test_the_nearest_of_three_files_wins(folder: Path) -> None:
     (folder / "middle.yaml").write_text("extends: base.yaml\nseed: 8\nname: middle\n")
     path = config(folder, "extends: middle.yaml\nname: top\n")

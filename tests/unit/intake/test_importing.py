@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -8,6 +9,10 @@ from walks import Walk, make_walk, write_dump, write_extxyz
 
 from dasksse.errors import ConfigError, RunFolderError, TrajectoryError
 from dasksse.intake import Hints, import_trajectories, parse_species_map
+from dasksse.intake.selection import ALL_FRAMES
+from dasksse.records import content_key, file_digest
+from dasksse.store.layout import DEFAULT_PRECISION_A
+from dasksse.store.opening import open_tree
 from dasksse.store.stored_trajectory import open_trajectories
 
 if TYPE_CHECKING:
@@ -38,6 +43,42 @@ def test_each_file_becomes_a_run_of_its_system(tmp_path: Path) -> None:
         assert not run.is_npt
     assert group.runs[1].attributes["files"] == ["1.xyz"]
     assert "crossings undone" in str(group.runs[1].attributes["unwrapping"])
+
+
+def test_pressure_goes_with_the_run_and_replicas_count_within_it(tmp_path: Path) -> None:
+    store = tmp_path / "s.zarr"
+    for seed, pressure_GPa in enumerate((0.0, 2.5, 2.5, None)):
+        walk = make_walk(seed=seed)
+        path = write_extxyz(tmp_path / f"{seed}.xyz", walk, walk.wrapped)
+        hints = replace(HINTS, temperature_K=600.0, pressure_GPa=pressure_GPa)
+        (report,) = import_trajectories([path], store, hints=hints)
+        assert report.pressure_GPa == pressure_GPa
+
+    (group,) = open_trajectories(store)
+    assert [run.pressure_GPa for run in group.runs] == [0.0, 2.5, 2.5, None]
+    assert open_tree(store)[group.path].replica.values.tolist() == [0, 0, 1, 0]
+
+
+def test_what_was_imported_before_there_was_a_pressure_is_known(tmp_path: Path) -> None:
+    walk = make_walk()
+    path = write_extxyz(tmp_path / "a.xyz", walk, walk.wrapped)
+    before = {
+        "species": {"Li": 3, "S": 16},
+        "topology": None,
+        "cell": None,
+        "dt_fs": 50.0,
+        "md_step_fs": None,
+        "temperature_K": 600.0,
+        "length_unit": None,
+        "is_unwrapped": None,
+    }
+    hints = Hints(dt_fs=50.0, species={"Li": 3, "S": 16}, temperature_K=600.0)
+
+    import_trajectories([path], tmp_path / "s.zarr", hints=hints)
+
+    run = open_trajectories(tmp_path / "s.zarr")[0].runs[0]
+    expected = content_key([file_digest(path)], before, ALL_FRAMES, DEFAULT_PRECISION_A)
+    assert run.attributes["key"] == expected
 
 
 def test_atoms_in_any_order_are_stored_by_element(tmp_path: Path) -> None:
