@@ -33,11 +33,14 @@ class FrozenModel:
     sel
         Places for neighbours of each type, or one number where all types share them; empty
         where the descriptor has neither.
+    network
+        Section ``model`` of the DeePMD-kit input that it was trained with, seeds included.
     """
 
     backend: str
     type_map: tuple[str, ...]
     sel: tuple[int, ...]
+    network: Mapping[str, Any]
 
 
 def describe_model(model: Path, *, workdir: Path, workplace: Workplace = HERE) -> FrozenModel:
@@ -70,7 +73,7 @@ def describe_model(model: Path, *, workdir: Path, workplace: Workplace = HERE) -
     run_child(job, workdir=workdir, workplace=workplace)
     about = json.loads((workdir / _ABOUT).read_text())
     counts = _places(about["model"].get("descriptor", {}))
-    return FrozenModel(backends[0], tuple(about["type_map"]), counts)
+    return FrozenModel(backends[0], tuple(about["type_map"]), counts, about["model"])
 
 
 def _places(descriptor: Mapping[str, Any]) -> tuple[int, ...]:
