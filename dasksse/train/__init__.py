@@ -19,7 +19,7 @@ from dasksse.train.evaluate import (
     evaluate_report,
 )
 from dasksse.train.frozen import FrozenModel, compress_model, describe_model
-from dasksse.train.neighbours import suggest_sel
+from dasksse.train.neighbours import nearest_distance_A, suggest_sel
 
 __all__ = [
     "FrozenModel",
@@ -31,6 +31,7 @@ __all__ = [
     "evaluate_models",
     "evaluate_report",
     "max_force_deviation",
+    "nearest_distance_A",
     "read_deepmd_data",
     "read_extxyz",
     "read_labels",

@@ -76,6 +76,36 @@ def _start_over(job: Job) -> None:
     Path(job["curve_name"]).unlink(missing_ok=True)
 
 
+NEAREST = "train_attr/min_nbor_dist"
+"""Node of a TensorFlow model without which it cannot be compressed."""
+
+
+def _graph(frozen: str) -> Any:  # noqa: ANN401 - TensorFlow has no types
+    """Graph of a frozen TensorFlow model."""
+    from tensorflow.compat.v1 import GraphDef
+
+    graph = GraphDef()
+    graph.ParseFromString(Path(frozen).read_bytes())
+    return graph
+
+
+def _has_nearest(graph: Any) -> bool:  # noqa: ANN401 - TensorFlow has no types
+    return any(node.name == NEAREST for node in graph.node)
+
+
+def _note_nearest(frozen: str, nearest_A: float) -> None:
+    """Write the smallest distance of two atoms [Å] into a frozen TensorFlow model."""
+    from tensorflow import float64, make_tensor_proto
+
+    graph = _graph(frozen)
+    if _has_nearest(graph):
+        return
+    node = graph.node.add(name=NEAREST, op="Const")
+    node.attr["dtype"].type = float64.as_datatype_enum
+    node.attr["value"].tensor.CopyFrom(make_tensor_proto(nearest_A, dtype=float64))
+    Path(frozen).write_bytes(graph.SerializeToString())
+
+
 def _compress(frozen: str, compressed: str, backend: Backend) -> None:
     """Tabulate the embedding of a frozen model."""
     from deepmd.main import main as deepmd
@@ -105,6 +135,8 @@ def train(job: Job) -> None:
         deepmd([backend.flag, *train_command, *skip, *start])
     last = backend.checkpoint(Path(), job["steps"], name=job["checkpoint_name"])
     deepmd([backend.flag, "freeze", "-c", str(last), "-o", job["frozen"]])
+    if job["nearest_A"] is not None and job["backend"] == "tensorflow":
+        _note_nearest(job["frozen"], job["nearest_A"])
     if job["compressed"]:
         _compress(job["frozen"], job["compressed"], backend)
 
@@ -148,6 +180,11 @@ def describe(job: Job) -> None:
 
 def compress(job: Job) -> None:
     """Compress a frozen model."""
+    if job["backends"] == ["tensorflow"] and not _has_nearest(_graph(job["model"])):
+        sys.exit(
+            f"{job['model']} was frozen without the distance of the nearest neighbours and "
+            "cannot be compressed; train it again, or set `train.compress: false`"
+        )
     _compress(job["model"], job["compressed"], BACKENDS[job["backends"][0]])
 
 

@@ -185,10 +185,16 @@ def _check_same_model(deepmd_input: Mapping[str, Any], init_from: Path) -> None:
         raise ConfigError(msg)
 
 
-def _needs_statistics(deepmd_input: Mapping[str, Any], *, compress: bool) -> bool:
-    """Tell whether DeePMD-kit must count neighbours itself: for tables, or an automatic sel."""
+def _needs_statistics(
+    deepmd_input: Mapping[str, Any], backend: str, *, compress: bool, nearest_A: float | None
+) -> bool:
+    """Tell whether DeePMD-kit must look at all neighbours: for tables, or an automatic sel.
+
+    It compares all atoms of all frames, minutes for thousands of frames of 400 atoms.
+    """
     sel: Sequence[int] | str = deepmd_input["model"]["descriptor"].get("sel", "auto")
-    return compress or isinstance(sel, str)
+    is_known = backend == "tensorflow" and nearest_A is not None
+    return (compress and not is_known) or isinstance(sel, str)
 
 
 def _training_job(
@@ -213,7 +219,7 @@ def _newest_checkpoint(backend: Backend, workdir: Path, *, restart: bool) -> int
     return max(steps, default=0)
 
 
-def train_member(
+def train_member(  # noqa: PLR0913 - every fact a training depends on, by keyword
     deepmd_input: dict[str, Any],
     *,
     workdir: Path,
@@ -221,6 +227,7 @@ def train_member(
     init_from: Path | None,
     compress: bool,
     workplace: Workplace,
+    nearest_A: float | None = None,
     restart: bool = True,
     on_progress: Callable[[float, str], None] | None = None,
 ) -> TrainedModel:
@@ -242,6 +249,9 @@ def train_member(
         Tabulate the embedding: costs time now, pays in long or large MD.
     workplace
         Threads, command prefix and remaining time of the worker.
+    nearest_A
+        Smallest distance of two atoms in the data [Å], written into models of TensorFlow, which
+        cannot be compressed without it; DeePMD-kit looks for it itself where it must.
     restart
         False starts from the beginning even if there are checkpoints (comparison mode).
     on_progress
@@ -270,7 +280,10 @@ def train_member(
         "backends": [backend],
         "steps": steps,
         "restart": restart,
-        "skip_neighbor_stat": not _needs_statistics(deepmd_input, compress=compress),
+        "nearest_A": nearest_A,
+        "skip_neighbor_stat": not _needs_statistics(
+            deepmd_input, backend, compress=compress, nearest_A=nearest_A
+        ),
     }
     curve = workdir / CURVE_NAME
     watch_curve = _CurveWatcher(curve, on_progress)

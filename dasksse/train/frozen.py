@@ -87,6 +87,15 @@ def _places(descriptor: Mapping[str, Any]) -> tuple[int, ...]:
 def compress_model(model: Path, *, workdir: Path, workplace: Workplace = HERE) -> Path:
     """Tabulate the embedding network of a frozen model, which makes it fast and large.
 
+    Parameters
+    ----------
+    model
+        Frozen model.
+    workdir
+        Folder for the child's files; made if it is not there.
+    workplace
+        Threads and command prefix of the child.
+
     Returns
     -------
     Path
@@ -99,6 +108,7 @@ def compress_model(model: Path, *, workdir: Path, workplace: Workplace = HERE) -
         nearest neighbours.
     """
     backends = backends_of([model])
+    workdir.mkdir(parents=True, exist_ok=True)
     compressed = f"compressed_model{BACKENDS[backends[0]].model_suffix}"
     job = {
         "task": "compress",

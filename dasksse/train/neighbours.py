@@ -115,3 +115,27 @@ def suggest_sel(
             largest = np.maximum(largest, counts.max(axis=0))
     places = np.ceil(margin * largest / _MULTIPLE).astype(int) * _MULTIPLE
     return [int(n) for n in np.maximum(places, _MULTIPLE)]
+
+
+def nearest_distance_A(labels: Sequence[tuple[str, Labels]]) -> float:
+    """Smallest distance of two atoms [Å] in about 100 good frames, spread evenly.
+
+    Parameters
+    ----------
+    labels
+        Data sets by name, with at least one good frame among them.
+    """
+    total = sum(len(part) for _, part in labels)
+    stride = max(1, total // SAMPLED_FRAMES)
+    smallest = np.inf
+    for _, part in labels:
+        for index in np.flatnonzero(part.is_good)[::stride]:
+            frames = part.frames
+            reach_A = float(np.abs(np.linalg.det(frames.cells[index])) / frames.n_atoms) ** (
+                1 / 3
+            )
+            # at least one pair is no farther apart than in the densest packing of spheres
+            points, _ = _images(frames.positions[index], frames.cells[index], 1.2 * reach_A)
+            distances, _ = KDTree(points).query(points, k=2)
+            smallest = min(smallest, float(distances[:, 1].min()))
+    return smallest

@@ -25,6 +25,8 @@ from dasksse.train.deepmd_input import training_input
 from dasksse.train.deepmd_parse import read_learning_curve
 from dasksse.train.deepmd_run import TrainedModel, train_member
 from dasksse.train.evaluate import Prediction, evaluate_models, evaluate_report
+from dasksse.train.frozen import compress_model
+from dasksse.train.neighbours import nearest_distance_A
 from dasksse.units import virial_from_stress
 
 pytestmark = [
@@ -109,6 +111,7 @@ def _train(
     workdir: Path,
     *,
     init_from: Path | None = None,
+    nearest_A: float | None = None,
     workplace: Workplace | None = None,
 ) -> TrainedModel:
     return train_member(
@@ -117,6 +120,7 @@ def _train(
         backend="tensorflow",
         init_from=init_from,
         compress=False,
+        nearest_A=nearest_A,
         workplace=workplace or Workplace(),
     )
 
@@ -281,6 +285,30 @@ def test_a_compressed_model_predicts_what_the_plain_one_does(
 
     assert with_tables.model_file.name == "compressed_model.pb"
     np.testing.assert_allclose(prediction.forces[1], prediction.forces[0], atol=1e-4)
+
+
+def test_a_model_with_its_nearest_distance_can_be_compressed_later(
+    trained: TrainedModel,
+    deepmd_input: dict[str, Any],
+    data: list[tuple[str, Labels]],
+    tmp_path: Path,
+) -> None:
+    plain = _train(deepmd_input, tmp_path / "work", nearest_A=nearest_distance_A(data))
+    assert "neighbor statistics" not in (tmp_path / "work" / "train.log").read_text()
+
+    with_tables = compress_model(plain.model_file, workdir=tmp_path / "tables")
+
+    models = [plain.model_file, with_tables]
+    (found,) = evaluate_models(
+        models,
+        [("with", data[0][1])],
+        type_map=TYPE_MAP,
+        workdir=tmp_path / "evaluation",
+        workplace=Workplace(),
+    )
+    np.testing.assert_allclose(found.forces[1], found.forces[0], atol=1e-4)
+    with pytest.raises(TrainingError, match="without the distance of the nearest"):
+        compress_model(trained.model_file, workdir=tmp_path / "other")
 
 
 def test_frames_without_virial_train_as_if_the_loss_had_none(tmp_path: Path) -> None:

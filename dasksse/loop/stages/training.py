@@ -92,7 +92,7 @@ def _load(folder: Path) -> NamedLabels:
 
 def dataset(payload: Mapping[str, Json], context: UnitContext) -> dict[str, Any]:
     """Write the DeePMD-kit data of a generation and choose the neighbour counts."""
-    from dasksse.train import suggest_sel, write_deepmd_data
+    from dasksse.train import nearest_distance_A, suggest_sel, write_deepmd_data
 
     type_map = payload["type_map"]
     named, about = sound_labels(payload, context)
@@ -115,6 +115,7 @@ def dataset(payload: Mapping[str, Json], context: UnitContext) -> dict[str, Any]
         ],
         "sel": sel,
         "sel_changed": changed,
+        "nearest_A": nearest_distance_A(train),
         "has_virial": any(labels.has_virial.any() for _, labels in train),
         **about,
     }
@@ -170,6 +171,7 @@ def train(payload: Mapping[str, Json], context: UnitContext) -> dict[str, Any]:
         init_from=None if init is None else context.run_dir / init,
         compress=section.compress,
         workplace=context.workplace,
+        nearest_A=data.get("nearest_A"),  # not there in runs of earlier versions
         restart=not context.reproducible,
         on_progress=context.progress,
     )

@@ -40,6 +40,7 @@ def _job(**changes: Any) -> dict[str, Any]:
         "restart": True,
         "init_from": None,
         "skip_neighbor_stat": True,
+        "nearest_A": None,
         "frozen": "frozen_model.pth",
         "compressed": None,
     }

@@ -8,7 +8,7 @@ import pytest
 from ase.neighborlist import neighbor_list
 
 from dasksse.records import Frames, Labels
-from dasksse.train.neighbours import neighbour_counts, suggest_sel
+from dasksse.train.neighbours import nearest_distance_A, neighbour_counts, suggest_sel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -88,3 +88,22 @@ def test_places_shared_by_all_types_are_fewer_than_those_of_each() -> None:
 
     assert listed == [8, 4, 4]  # at most 6 Li and 4 P; the least there is for S
     assert shared == [8]  # six neighbours of every atom
+
+
+def test_the_nearest_distance_is_that_of_the_closest_pair_in_any_frame(
+    make_labels: Callable[..., Labels],
+) -> None:
+    labels = make_labels(seed=4)
+    frames = labels.frames
+    expected = min(
+        neighbor_list("d", ase.Atoms(frames.numbers, positions, cell=cell, pbc=True), 6.0).min()
+        for positions, cell in zip(frames.positions, frames.cells, strict=True)
+    )
+
+    assert nearest_distance_A([("some", labels)]) == pytest.approx(expected)
+
+
+def test_an_atom_alone_in_its_cell_is_nearest_to_its_own_images() -> None:
+    both = [("wide", _cubic(3.0)), ("narrow", _cubic(2.8, n_frames=2))]
+
+    assert nearest_distance_A(both) == pytest.approx(2.8)
