@@ -29,9 +29,40 @@ VERDICTS = {"trust": "holds", "care": "holds with care", "doubt": "does not hold
 
 
 def study_sections(folder: Path) -> str:
-    """Markdown of every study whose ``NAME.json`` is in the folder, with ``NAME.png``."""
+    """Markdown of every study whose ``NAME.json`` is in the folder, with ``NAME.png``.
+
+    Before them the errors of the models, from ``errors-*.json`` of ``dasksse evaluate --json``.
+    """
     files = {path.stem: path for path in folder.glob("*.json")}
-    return "\n".join(_section(files[name]) for name in ORDER if name in files)
+    errors = [files[name] for name in sorted(files) if name.startswith("errors-")]
+    return "\n".join([_errors(errors), *(_section(files[n]) for n in ORDER if n in files)])
+
+
+def _errors(paths: Sequence[Path]) -> str:
+    """Errors of the ensemble on each data set, mean and standard deviation over its models."""
+    lines = [
+        "## Errors of the models",
+        "",
+        "Root mean square, mean ± standard deviation over the models.",
+        "",
+        "| frames | number | atoms each | E (meV/atom) | F (meV/Å) | virial (meV/atom) |",
+        "|---|---|---|---|---|---|",
+    ]
+    for path in paths:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        cells = [
+            f"{found['mean'][key]:.{digits}f} ± {found['std'][key]:.{digits}f}"
+            for key, digits in (
+                ("energy_rmse_meV_atom", 2),
+                ("force_rmse_meV_A", 1),
+                ("virial_rmse_meV_atom", 1),
+            )
+        ]
+        n_frames = found["n_frames"]
+        each = f"{found['n_atoms'] / n_frames:g}"
+        name = path.stem.partition("-")[2].replace("-", " ")
+        lines.append(f"| {name} | {n_frames} | {each} | {' | '.join(cells)} |")
+    return "\n".join([*lines, ""])
 
 
 def _section(path: Path) -> str:

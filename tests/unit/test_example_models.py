@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -38,32 +39,28 @@ def test_the_example_runs_in_the_measured_cell() -> None:
     assert str(built.atoms.symbols.formula.reduce()[0]) == "Li10GeP2S12"
 
 
-def test_the_example_is_ready_to_run() -> None:
-    loaded = load_config(EXAMPLE)
-    missing = [
-        name
-        for name in loaded.config.train.initial_models
-        if not (loaded.base_dir / name).is_file()
-    ]
-    if missing:
-        pytest.skip(f"the models are not in the repository yet: {', '.join(missing)}")
+@pytest.mark.parametrize("name", ["config.yaml", "protocol.yaml"])
+def test_the_example_is_ready_to_run(name: str) -> None:
+    loaded = load_config(EXAMPLE.with_name(name))
 
-    checked, engine = load_checked(EXAMPLE)
+    checked, engine = load_checked(EXAMPLE.with_name(name))
 
     assert checked.config == loaded.config
     assert engine.kind == "local"
 
 
-def test_the_trainings_are_of_one_network_and_explore_nothing() -> None:
-    first, last = (
+def test_the_trainings_are_of_one_network_and_each_begins_with_the_one_before() -> None:
+    trainings = [
         load_config(EXAMPLE.with_name(name)).config
-        for name in ("train-50.yaml", "train-all.yaml")
-    )
+        for name in ("train-50.yaml", "train-all.yaml", "train-last.yaml")
+    ]
 
-    assert first.train.descriptor == last.train.descriptor
-    assert first.train.fitting_net == last.train.fitting_net
-    assert first.type_map == last.type_map == load_config(EXAMPLE).config.type_map
-    assert first.explore.schedule == last.explore.schedule == ()
-    folder = f"runs/{first.name}/models"
-    assert all(folder in name for name in last.train.initial_models)
-    assert len(last.train.initial_models) == last.train.ensemble_size == 4
+    for config in trainings:
+        assert config.train.descriptor == trainings[0].train.descriptor
+        assert config.train.fitting_net == trainings[0].train.fitting_net
+        assert config.type_map == load_config(EXAMPLE).config.type_map
+        assert config.explore.schedule == ()
+    for earlier, later in pairwise(trainings):
+        folder = f"runs/{earlier.name}/models"
+        assert all(folder in name for name in later.train.initial_models)
+        assert len(later.train.initial_models) == later.train.ensemble_size == 4
