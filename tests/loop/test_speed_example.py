@@ -124,9 +124,9 @@ def test_tables_fits_and_figure_follow_from_the_rows(modules: Any) -> None:
     rows += [md_row(400, 0.04, part="threads", ranks=2)]
     rows += [
         md_row(400, 0.04, part="runs"),
-        md_row(400, 0.05, part="runs", runs=2, step_s=None),
+        md_row(400, 0.05, part="runs", runs=2),
     ]
-    rows[-1]["reason"] = "1 of 2 runs at once failed"
+    rows[-1] |= {"step_s": None, "reason": "1 of 2 runs at once failed"}
 
     (law,) = figure.fits(rows)
     text = figure.markdown(rows, [law], is_quick=False)

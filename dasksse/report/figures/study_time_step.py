@@ -79,4 +79,6 @@ def _draw_drift(axes: Axes, points: Sequence[Mapping[str, Json]]) -> None:
         fmt="o",
         color=CYCLE[0],
     )
+    axes.set_xticks(steps)
+    axes.xaxis.set_major_formatter(ScalarFormatter())
     axes.set_ylabel("drift as heating (K/ns)")
