@@ -31,7 +31,8 @@ VERDICTS = {"trust": "holds", "care": "holds with care", "doubt": "does not hold
 def study_sections(folder: Path) -> str:
     """Markdown of every study whose ``NAME.json`` is in the folder, with ``NAME.png``.
 
-    Before them the errors of the models, from ``errors-*.json`` of ``dasksse evaluate --json``.
+    Before them the errors of the models, from ``errors-*.json``: what ``dasksse evaluate --json``
+    writes, with ``frames``, the name of the set.
     """
     files = {path.stem: path for path in folder.glob("*.json")}
     errors = [files[name] for name in sorted(files) if name.startswith("errors-")]
@@ -45,7 +46,7 @@ def _errors(paths: Sequence[Path]) -> str:
         "",
         "Root mean square, mean ± standard deviation over the models.",
         "",
-        "| frames | number | atoms each | E (meV/atom) | F (meV/Å) | virial (meV/atom) |",
+        "| frames | number | mean atoms | E (meV/atom) | F (meV/Å) | virial (meV/atom) |",
         "|---|---|---|---|---|---|",
     ]
     for path in paths:
@@ -59,9 +60,8 @@ def _errors(paths: Sequence[Path]) -> str:
             )
         ]
         n_frames = found["n_frames"]
-        each = f"{found['n_atoms'] / n_frames:g}"
-        name = path.stem.partition("-")[2].replace("-", " ")
-        lines.append(f"| {name} | {n_frames} | {each} | {' | '.join(cells)} |")
+        each = f"{found['n_atoms'] / n_frames:.0f}"
+        lines.append(f"| {found['frames']} | {n_frames} | {each} | {' | '.join(cells)} |")
     return "\n".join([*lines, ""])
 
 
