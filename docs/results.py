@@ -31,8 +31,8 @@ VERDICTS = {"trust": "holds", "care": "holds with care", "doubt": "does not hold
 def study_sections(folder: Path) -> str:
     """Markdown of every study whose ``NAME.json`` is in the folder, with ``NAME.png``.
 
-    Before them the errors of the models, from ``errors-*.json``: what ``dasksse evaluate --json``
-    writes, with ``frames``, the name of the set.
+    Before them the errors of the models, from ``errors-*.json``: what
+    ``dasksse evaluate --json`` writes, with ``frames``, the name of the set.
     """
     files = {path.stem: path for path in folder.glob("*.json")}
     errors = [files[name] for name in sorted(files) if name.startswith("errors-")]
