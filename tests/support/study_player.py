@@ -239,8 +239,10 @@ class StudyPlayer:
             "volume_A3": self._volumes_A3[file],
         }
 
-    def production(self, _unit: Unit) -> dict[str, Any]:
-        return {"n_frames": 41, "end": "complete"}
+    def production(self, unit: Unit) -> dict[str, Any]:
+        spec = unit.payload["spec"]
+        n_frames = spec["n_steps"] // spec["frame_interval_steps"] + 1
+        return {"n_frames": n_frames, "end": "complete"}
 
     def diffusion(self, unit: Unit) -> dict[str, Any]:
         path = unit.payload["group"]

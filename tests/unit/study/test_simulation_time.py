@@ -50,7 +50,11 @@ def found_at(unit: Unit) -> dict[str, Any]:
 
 def study(answer: Any = found_at, **options: Any) -> StudyPlayer:
     config = toy(studies__simulation_time=SECTION)
-    return StudyPlayer([SimulationTime()], config, answers={"study": answer}, **options)
+    answers = {
+        "study": answer,
+        "production": lambda _: {"n_frames": 41, "end": "complete"},
+    }
+    return StudyPlayer([SimulationTime()], config, answers=answers, **options)
 
 
 def verdict(length_ps: float, state: str, difference: float | None) -> dict[str, Any]:
