@@ -8,7 +8,7 @@ import pytest
 import yaml
 from pretender import TOY, toy
 from studies import session
-from study_units import MODELS, MadeUpStudy
+from study_player import MODELS, StudyPlayer
 
 from dasksse.errors import AnalysisError
 from dasksse.records import Frames, Labels, UnitContext, content_key
@@ -154,7 +154,7 @@ def test_errors_are_mean_and_deviation_over_members_of_thinned_labels(
 
 def made_up(
     *, force: float, functional: str = "PBE", is_surrogate: bool = False
-) -> MadeUpStudy:
+) -> StudyPlayer:
     def evaluate(unit: Unit) -> dict[str, Any]:
         def errors(scale: float) -> dict[str, Any]:
             return {
@@ -190,10 +190,10 @@ def made_up(
         }
         return dict.fromkeys(["Li10GeP2S12", "Li10P2S12Sn"], one)
 
-    return MadeUpStudy(
-        Accuracy(),
+    return StudyPlayer(
+        [Accuracy()],
         toy(type_map=["Li", "Ge", "P", "S", "Cl"]),
-        {
+        answers={
             "imported": lambda _: {
                 "n_good": 500,
                 "source": "vasp 5.4.4",
@@ -248,9 +248,9 @@ def test_a_large_error_or_a_surrogate_lowers_the_verdict(
 
 
 def test_a_run_without_labels_and_a_failed_evaluation_have_an_outcome() -> None:
-    none = MadeUpStudy(Accuracy(), toy(), {}).conclude()
+    none = StudyPlayer([Accuracy()], toy()).conclude()
     failing = made_up(force=84.0)
-    failing._answers = {**failing._answers, "evaluate": lambda _: "no GPU"}
+    failing.answers["evaluate"] = lambda _: "no GPU"
     failed = failing.conclude()
 
     assert none.verdict.text == "The run has no labels to compare with."

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from made_up_diffusion import HAVEN, VOLUME_A3, Player, arrhenius, lgps
 from matplotlib.figure import Figure
+from study_player import HAVEN, VOLUME_A3, StudyPlayer, arrhenius, lgps, runs_of
 
 from dasksse.analyse.conductivity import nernst_einstein_mS_cm
 from dasksse.analyse.experiment import ExperimentPoint
@@ -32,10 +32,12 @@ def config_with(**changes: Any) -> Any:
     )
 
 
-def play(folder: Path, text: str, law: Any = LINE, **changes: Any) -> tuple[Player, Outcome]:
+def play(
+    folder: Path, text: str, law: Any = LINE, **changes: Any
+) -> tuple[StudyPlayer, Outcome]:
     (folder / "measured.csv").write_text(text)
-    player = Player([Comparison()], config_with(**changes), law=law, base_dir=folder)
-    return player, player.run()["comparison"]
+    player = StudyPlayer([Comparison()], config_with(**changes), law, base_dir=folder)
+    return player, player.conclude()
 
 
 def ordered_ratio(outcome: Outcome) -> dict[str, Any]:
@@ -58,10 +60,10 @@ def test_the_ratio_has_the_errors_of_both(tmp_path: Path) -> None:
 
 def test_it_runs_what_the_study_of_diffusion_runs_and_no_more(tmp_path: Path) -> None:
     player, _ = play(tmp_path, NMR)
-    alone = Player([Diffusion()], player.config, law=LINE)
+    alone = StudyPlayer([Diffusion()], player.config, LINE)
     alone.run()
 
-    assert sorted(player.names()) == sorted(alone.names())
+    assert sorted(player.cases()) == sorted(alone.cases())
     assert [case.name for case in Comparison().cases(player.config)] == [
         case.name for case in Diffusion().cases(player.config)
     ]
@@ -69,10 +71,10 @@ def test_it_runs_what_the_study_of_diffusion_runs_and_no_more(tmp_path: Path) ->
 
 def test_both_studies_together_run_each_case_once(tmp_path: Path) -> None:
     (tmp_path / "measured.csv").write_text(NMR)
-    player = Player([Diffusion(), Comparison()], config_with(), law=LINE, base_dir=tmp_path)
+    player = StudyPlayer([Diffusion(), Comparison()], config_with(), LINE, base_dir=tmp_path)
 
     assert set(player.run()) == {"diffusion", "comparison"}
-    assert len(player.names()) == len(set(player.names()))
+    assert len(player.cases()) == len(set(player.cases()))
 
 
 def test_conductivities_follow_from_the_density_of_the_cell(tmp_path: Path) -> None:
@@ -132,11 +134,8 @@ def test_a_bound_below_the_measurement_is_slower(tmp_path: Path) -> None:
 def test_with_every_run_lost_there_is_an_outcome_but_no_figure(tmp_path: Path) -> None:
     (tmp_path / "measured.csv").write_text(NMR)
     config = config_with(studies__diffusion__disordered=False)
-    player = Player([Comparison()], config, law=LINE, base_dir=tmp_path)
-    player.fail_groups = {
-        f"production/diffusion-lgps-ordered-{t}K" for t in (300, 400, 600, 1000)
-    }
-    outcome = player.run()["comparison"]
+    player = StudyPlayer([Comparison()], config, LINE, is_failing=runs_of(), base_dir=tmp_path)
+    outcome = player.conclude()
 
     assert outcome.verdict.level == "doubt"
     with pytest.raises(AnalysisError, match="no simulated D beside a measured one"):
@@ -195,7 +194,7 @@ def test_a_bad_file_is_refused_before_anything_starts(
     tmp_path: Path, text: str, message: str
 ) -> None:
     (tmp_path / "measured.csv").write_text(text)
-    player = Player([Comparison()], config_with(), law=LINE, base_dir=tmp_path)
+    player = StudyPlayer([Comparison()], config_with(), LINE, base_dir=tmp_path)
 
     with pytest.raises(ConfigError, match=message):
         player.plan()

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from made_up_diffusion import LGPS, VOLUME_A3, Player, arrhenius, lgps
 from matplotlib.figure import Figure
+from study_player import LGPS, VOLUME_A3, StudyPlayer, arrhenius, lgps, record_of, runs_of
 
 from dasksse.errors import AnalysisError
 from dasksse.study.cell_size import CellSize
@@ -14,6 +14,7 @@ from dasksse.study.diffusion import Diffusion, volume_factor
 from dasksse.study.members import Members
 
 if TYPE_CHECKING:
+    from dasksse.records import Unit
     from dasksse.study.outcome import Outcome
 
 LINE = arrhenius(1.9e-11, 0.23)
@@ -25,9 +26,9 @@ def study(**changes: Any) -> dict[str, Any]:
     return {f"studies__diffusion__{key}": value for key, value in settings.items()}
 
 
-def play(law: Any = LINE, kinds: Any = (), **changes: Any) -> tuple[Player, Outcome]:
-    player = Player([*kinds, Diffusion()], lgps(**study(**changes)), law=law)
-    return player, player.run()["diffusion"]
+def play(law: Any = LINE, kinds: Any = (), **changes: Any) -> tuple[StudyPlayer, Outcome]:
+    player = StudyPlayer([*kinds, Diffusion()], lgps(**study(**changes)), law)
+    return player, player.conclude()
 
 
 def test_the_volume_grows_with_the_cube_of_the_length() -> None:
@@ -40,7 +41,7 @@ def test_every_temperature_has_the_cell_of_its_own() -> None:
 
     for temperature_K in FOUR_K:
         for word in ("ordered", "disordered"):
-            volume = player.volume_of(f"diffusion-lgps-{word}-{temperature_K:g}K")
+            volume = player.volume_A3(f"diffusion-lgps-{word}-{temperature_K:g}K")
             assert volume == pytest.approx(
                 VOLUME_A3 * (1 + 3.4e-5 * (temperature_K - 300.0)) ** 3
             )
@@ -72,9 +73,9 @@ def test_the_cases_of_the_estimate_are_the_runs_that_are_asked_for() -> None:
     player, _ = play(also_fixed_cell=True)
 
     cases = Diffusion().cases(player.config)
-    assert sorted(case.name for case in cases) == sorted(player.names())
-    assert "diffusion-lgps-fixed-1000K" in player.names()
-    assert "diffusion-lgps-fixed-600K" not in player.names()
+    assert sorted(case.name for case in cases) == sorted(player.cases())
+    assert "diffusion-lgps-fixed-1000K" in player.cases()
+    assert "diffusion-lgps-fixed-600K" not in player.cases()
 
 
 def test_D_at_300_K_energy_and_conductivity_come_back() -> None:
@@ -95,17 +96,17 @@ def test_D_at_300_K_energy_and_conductivity_come_back() -> None:
 
 def test_values_of_the_papers_stand_beside_their_material_only() -> None:
     _, outcome = play()
-    other = Player([Diffusion()], lgps(**study()), law=LINE, numbers={**LGPS, "Li": 21}).run()
+    other = StudyPlayer([Diffusion()], lgps(**study()), LINE, numbers=[3, *LGPS]).conclude()
 
     assert "Huang et al. 2021" in str(outcome.tables[1].rows)
     assert [one["formula"] for one in outcome.values["published"]] == ["Li10GeP2S12"] * 4
-    assert other["diffusion"].values["published"] == []
+    assert other.values["published"] == []
 
 
 def test_without_cations_to_exchange_only_the_ordered_crystal_is_run() -> None:
     config = lgps(**study(), studies__disorder__species=[])
-    player = Player([Diffusion()], config, law=LINE)
-    outcome = player.run()["diffusion"]
+    player = StudyPlayer([Diffusion()], config, LINE)
+    outcome = player.conclude()
 
     assert list(outcome.values["branches"]) == ["ordered"]
     assert any("No disordered crystal" in note for note in outcome.notes)
@@ -114,8 +115,8 @@ def test_without_cations_to_exchange_only_the_ordered_crystal_is_run() -> None:
 
 def test_a_crystal_without_these_cations_is_not_shuffled() -> None:
     config = lgps(**study())
-    player = Player([Diffusion()], config, law=LINE, numbers={"Li": 20, "Ge": 2, "S": 12})
-    outcome = player.run()["diffusion"]
+    player = StudyPlayer([Diffusion()], config, LINE, numbers=[n for n in LGPS if n != 15])
+    outcome = player.conclude()
 
     assert list(outcome.values["branches"]) == ["ordered"]
     assert any("nothing to exchange" in note for note in outcome.notes)
@@ -147,7 +148,7 @@ def test_a_fixed_cell_that_does_as_well_is_said_to() -> None:
 def test_no_expansion_runs_no_second_cell() -> None:
     player, outcome = play(expansion_per_K=0.0, also_fixed_cell=True)
 
-    assert not [name for name in player.names() if "fixed" in name]
+    assert not [name for name in player.cases() if "fixed" in name]
     assert "The cell does not expand with temperature." in outcome.notes
 
 
@@ -155,7 +156,7 @@ def test_parts_that_nobody_ran_are_unknown() -> None:
     player, outcome = play()
 
     assert all(b["missing"] == ["models", "cell size"] for b in outcome.values["error_budget"])
-    assert not [name for name in player.names() if name.startswith(("size-", "members-"))]
+    assert not [name for name in player.cases() if name.startswith(("size-", "members-"))]
     rows = outcome.tables[2].rows
     assert {row["models"] for row in rows} == {"–"}
     assert any("not 0" in note for note in outcome.notes)
@@ -178,8 +179,8 @@ def test_parts_of_other_studies_enter_where_they_were_run() -> None:
         studies__cell_size__temperatures_K=[400.0, 600.0],
         studies__members__temperatures_K=[600.0],
     )
-    player = Player([Members(), CellSize(), Diffusion()], config, law=with_parts)
-    outcome = player.run()["diffusion"]
+    player = StudyPlayer([Members(), CellSize(), Diffusion()], config, with_parts)
+    outcome = player.conclude()
 
     budgets = {
         b["temperature_K"]: b
@@ -218,12 +219,9 @@ def test_without_any_D_the_outcome_says_so() -> None:
 
 
 def test_lost_runs_leave_an_outcome() -> None:
-    player = Player([Diffusion()], lgps(**study()), law=LINE)
-    player.fail_groups = {
-        "production/diffusion-lgps-ordered-300K",
-        "production/diffusion-lgps-ordered-600K",
-    }
-    outcome = player.run()["diffusion"]
+    lost = runs_of("diffusion-lgps-ordered-300K", "diffusion-lgps-ordered-600K")
+    player = StudyPlayer([Diffusion()], lgps(**study()), LINE, is_failing=lost)
+    outcome = player.conclude()
 
     ordered = [p for p in outcome.values["points"] if p["branch"] == "ordered"]
     assert [p["temperature_K"] for p in ordered] == [400.0, 1000.0]
@@ -233,9 +231,8 @@ def test_lost_runs_leave_an_outcome() -> None:
 
 def test_with_every_run_lost_there_is_nothing_to_draw() -> None:
     config = lgps(**study(temperatures_K=[600.0], disordered=False))
-    player = Player([Diffusion()], config, law=LINE)
-    player.fail_groups = {"production/diffusion-lgps-ordered-600K"}
-    outcome = player.run()["diffusion"]
+    player = StudyPlayer([Diffusion()], config, LINE, is_failing=runs_of())
+    outcome = player.conclude()
 
     assert outcome.verdict.level == "doubt"
     with pytest.raises(AnalysisError, match="no run has D"):
@@ -243,8 +240,14 @@ def test_with_every_run_lost_there_is_nothing_to_draw() -> None:
 
 
 def test_frames_outside_trust_are_a_care() -> None:
-    player = Player([Diffusion()], lgps(**study()), law=LINE, untrusted=0.05)
-    outcome = player.run()["diffusion"]
+    player = StudyPlayer([Diffusion()], lgps(**study()), LINE)
+
+    def untrusted(unit: Unit) -> dict[str, Any]:
+        points = player.diffusion(unit)["points"]
+        return record_of([{**one, "untrusted_fraction": 0.05} for one in points])
+
+    player.answers["diffusion"] = untrusted
+    outcome = player.conclude()
 
     assert outcome.verdict.level == "care"
     assert (
@@ -269,7 +272,7 @@ def test_a_measured_expansion_makes_the_cells(
     player, outcome = play(expansion_per_K="measured")
 
     assert outcome.values["expansion_per_K"] == used
-    volume = player.volume_of("diffusion-lgps-ordered-1000K")
+    volume = player.volume_A3("diffusion-lgps-ordered-1000K")
     assert volume == pytest.approx(VOLUME_A3 * (1 + used * 700.0) ** 3)
     kept = [note for note in outcome.notes if "gives no expansion" in note]
     assert bool(kept) == (used == 0.0)
@@ -280,7 +283,7 @@ def test_nothing_runs_before_the_expansion_is_measured(monkeypatch: pytest.Monke
         "dasksse.study.thermal_expansion.measured_expansion", lambda bench: None
     )
     config = lgps(**study(expansion_per_K="measured"))
-    player = Player([Diffusion()], config, law=LINE)
+    player = StudyPlayer([Diffusion()], config, LINE)
 
     assert player.plan().ready == []
     assert any(case.name.startswith("expansion-") for case in Diffusion().cases(config))

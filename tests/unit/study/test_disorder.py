@@ -4,11 +4,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from made_up_bench import LGPS, MadeUpBench, lgps_config, point, record_of, unresolved
+from pretender import toy
+from study_player import ELEMENTS, LGPS, StudyPlayer, point, record_of
 
 from dasksse.errors import AnalysisError
 from dasksse.study.arrangement_mean import mean_of_arrangements, ratio_of
 from dasksse.study.disorder import Disorder
+from dasksse.units import BOLTZMANN_EV_K
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,30 +23,44 @@ SETTINGS: dict[str, Any] = {"n_orderings": 6, "species": ["Ge", "P"], "site": "M
 
 
 def config(**changes: Any) -> RunConfig:
-    return lgps_config(disorder={**SETTINGS, **changes})
+    return toy(type_map=ELEMENTS, studies__disorder={**SETTINGS, **changes})
+
+
+def on_line(
+    temperature_K: float, *, Ea_eV: float = 0.25, factor: float = 1.0, **changes: Any
+) -> dict[str, Any]:
+    """Point of an Arrhenius line, with an error of 10 %."""
+    D = factor * 3e-8 * float(np.exp(-Ea_eV / (BOLTZMANN_EV_K * temperature_K)))
+    return point(temperature_K, D, 0.1 * D, **changes)
+
+
+def unresolved(temperature_K: float) -> dict[str, Any]:
+    return point(temperature_K, None, None)
 
 
 def faster_in_disorder(unit: Unit) -> dict[str, Any]:
     """Ordered crystal with a higher barrier; arrangements that differ by 10 % around a mean."""
     group = unit.payload["group"]
     if group.endswith("ordered"):
-        return record_of([point(at, Ea_eV=0.27) for at in T])
+        return record_of([on_line(at, Ea_eV=0.27) for at in T])
     factor = 0.75 + 0.1 * int(group[-2:])  # 0.75 to 1.25, mean 1
-    return record_of([point(at, Ea_eV=0.24, factor=factor) for at in T])
+    return record_of([on_line(at, Ea_eV=0.24, factor=factor) for at in T])
 
 
 def bench(
-    answer: Callable[[Unit], dict[str, Any] | None],
+    answer: Callable[[Unit], dict[str, Any]],
     *,
     numbers: list[int] = LGPS,
     **changes: Any,
-) -> MadeUpBench:
-    return MadeUpBench(config(**changes), {"diffusion": answer}, numbers=numbers)
+) -> StudyPlayer:
+    return StudyPlayer(
+        [Disorder()], config(**changes), answers={"diffusion": answer}, numbers=numbers
+    )
 
 
 def test_every_arrangement_is_another_crystal_and_the_ordered_one_has_none() -> None:
     made = bench(faster_in_disorder)
-    made.conclude(Disorder())
+    made.conclude()
     sections = [unit.payload["section"] for unit in made.asked("structure")]
     assert sections[0]["cation_ordering"] is None
     seeds = {section["cation_ordering"]["seed"] for section in sections[1:]}
@@ -56,10 +72,10 @@ def test_every_arrangement_is_another_crystal_and_the_ordered_one_has_none() -> 
 
 
 def test_ratio_and_its_error_follow_from_the_arrangements() -> None:
-    outcome = bench(faster_in_disorder).conclude(Disorder())
+    outcome = bench(faster_in_disorder).conclude()
     values = outcome.values
-    ordered = point(300.0, Ea_eV=0.27)["D_m2_s"]
-    mean = point(300.0, Ea_eV=0.24)["D_m2_s"]
+    ordered = on_line(300.0, Ea_eV=0.27)["D_m2_s"]
+    mean = on_line(300.0, Ea_eV=0.24)["D_m2_s"]
     factors = np.array([0.75, 0.85, 0.95, 1.05, 1.15, 1.25])
     sem = factors.std(ddof=1) / np.sqrt(6)
     coldest = values["disordered"][0]
@@ -80,14 +96,14 @@ def test_ratio_and_its_error_follow_from_the_arrangements() -> None:
 
 def test_another_material_has_no_published_values() -> None:
     sodium = [*[3] * 4, *[32] * 2, *[15] * 2, *[16] * 8]
-    outcome = bench(faster_in_disorder, numbers=sodium).conclude(Disorder())
+    outcome = bench(faster_in_disorder, numbers=sodium).conclude()
     assert "Huang" not in outcome.verdict.text
     assert outcome.values["published_range"] is None
     assert not any("Huang et al. 2021" in row for row in outcome.tables[0].rows)
 
 
 def test_equal_D_is_no_effect() -> None:
-    outcome = bench(lambda _: record_of([point(at) for at in T])).conclude(Disorder())
+    outcome = bench(lambda _: record_of([on_line(at) for at in T])).conclude()
     assert outcome.verdict.text.startswith("No effect beyond the errors: 1.0")
 
 
@@ -95,22 +111,20 @@ def test_unresolved_runs_are_said_and_do_not_raise_the_mean() -> None:
     def answer(unit: Unit) -> dict[str, Any]:
         record = faster_in_disorder(unit)
         if unit.payload["group"].endswith("00"):
-            record["points"][0] = unresolved(300.0, 1e-12)
+            record["points"][0] = unresolved(300.0)
         return record
 
-    outcome = bench(answer).conclude(Disorder())
+    outcome = bench(answer).conclude()
     coldest = outcome.values["disordered"][0]
     assert (coldest["n_arrangements"], coldest["n_resolved"]) == (6, 5)
-    resolved = point(300.0, Ea_eV=0.24)["D_m2_s"] * 5.25
+    resolved = on_line(300.0, Ea_eV=0.24)["D_m2_s"] * 5.25
     assert coldest["D_m2_s"] == pytest.approx((resolved + 0.5e-12) / 6)
     assert outcome.verdict.level == "care"
     assert any("not resolved" in note for note in outcome.notes)
 
 
 def test_nothing_resolved_is_a_doubt_with_bounds_and_still_a_figure() -> None:
-    outcome = bench(lambda _: record_of([unresolved(at, 1e-12) for at in T])).conclude(
-        Disorder()
-    )
+    outcome = bench(lambda _: record_of([unresolved(at) for at in T])).conclude()
     assert outcome.verdict.level == "doubt"
     assert {mean["D_m2_s"] for mean in outcome.values["disordered"]} == {None}
     assert {mean["upper_bound_m2_s"] for mean in outcome.values["disordered"]} == {1e-12}
@@ -118,7 +132,7 @@ def test_nothing_resolved_is_a_doubt_with_bounds_and_still_a_figure() -> None:
 
 
 def test_no_point_at_all_is_an_outcome_without_figure() -> None:
-    outcome = bench(lambda _: record_of([], "run 0: nothing")).conclude(Disorder())
+    outcome = bench(lambda _: record_of([], "run 0: nothing")).conclude()
     assert outcome.verdict.level == "doubt"
     assert "run 0: nothing" in outcome.notes
     with pytest.raises(AnalysisError, match="D or an upper bound"):
@@ -129,15 +143,15 @@ def test_molten_arrangements_and_lost_runs_are_left_out() -> None:
     def answer(unit: Unit) -> dict[str, Any]:
         record = faster_in_disorder(unit)
         if unit.payload["group"].endswith("01"):
-            record["points"][3] = point(666.0, factor=50.0, framework_melted=["S"])
+            record["points"][3] = on_line(666.0, factor=50.0, framework_melted=["S"])
         if unit.payload["group"].endswith("02"):
             del record["points"][3]
         return record
 
-    outcome = bench(answer).conclude(Disorder())
+    outcome = bench(answer).conclude()
     hottest = outcome.values["disordered"][-1]
     assert hottest["n_arrangements"] == 4
-    assert hottest["D_m2_s"] == pytest.approx(point(666.0, Ea_eV=0.24)["D_m2_s"] * 1.05)
+    assert hottest["D_m2_s"] == pytest.approx(on_line(666.0, Ea_eV=0.24)["D_m2_s"] * 1.05)
     assert any("666 K: 4 of 6 arrangements" in note for note in outcome.notes)
 
 
@@ -155,26 +169,26 @@ def test_error_of_the_mean_holds_the_truth_as_often_as_it_says() -> None:
     for _ in range(600):
         own = 1.0 + rng.normal(0.0, 0.3, 12)  # arrangements differ
         measured = own + rng.normal(0.0, 0.2, 12)  # and runs are short
-        points = [point(300.0, D_m2_s=D, D_err_m2_s=0.2) for D in measured]
+        points = [point(300.0, D, 0.2) for D in measured]
         mean = mean_of_arrangements(points, 300.0)
         hits.append(abs(mean["D_m2_s"] - 1.0) < mean["D_err_m2_s"])
     assert np.mean(hits) == pytest.approx(0.67, abs=0.05)
 
 
 def test_lacks_species_when_nothing_names_them() -> None:
-    assert "cation_ordering" in Disorder().lacks(lgps_config(disorder={}))
+    assert "cation_ordering" in Disorder().lacks(toy(type_map=ELEMENTS))
     assert Disorder().lacks(config(species=["Ge", "Sn"])) != ""
     assert Disorder().lacks(config()) == ""
 
 
 def test_species_come_from_a_system_with_cation_ordering() -> None:
-    system = lgps_config().systems[0].model_dump(mode="json")
+    system = config().systems[0].model_dump(mode="json")
     other = {
         **system,
         "name": "mixed",
         "cation_ordering": {"species": ["Ge", "P"], "site": "4d"},
     }
-    both = lgps_config(disorder={"n_orderings": 2}).model_dump(mode="json")
+    both = toy(type_map=ELEMENTS, studies__disorder={"n_orderings": 2}).model_dump(mode="json")
     found = type(config()).model_validate({**both, "systems": [system, other]})
     assert Disorder().lacks(found) == ""
     ordering = Disorder().cases(found)[1].system.cation_ordering
@@ -184,7 +198,7 @@ def test_species_come_from_a_system_with_cation_ordering() -> None:
 
 def test_crystal_without_the_cations_is_a_doubt_and_runs_nothing() -> None:
     made = bench(faster_in_disorder, numbers=[3, 3, 16])
-    outcome = made.conclude(Disorder())
+    outcome = made.conclude()
     assert outcome.verdict.level == "doubt"
     assert "nothing to exchange" in outcome.verdict.text
     assert not made.asked("production")

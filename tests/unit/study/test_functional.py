@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from driven_study import DrivenStudy
-from pretender import TOY
+from pretender import TOY, toy
+from study_player import MODELS, StudyPlayer, runs_of
 
 from dasksse.config.load import load_config
 from dasksse.errors import AnalysisError, ConfigError
@@ -16,7 +16,7 @@ from dasksse.study.functional import Functional, check_runs, mean_ratio
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from driven_study import DOf
+    from study_player import DOf
 
 TEMPERATURES_K = (400.0, 600.0, 800.0)
 
@@ -42,7 +42,7 @@ def study(
     D: DOf = D_of,
     runs: dict[str, str] | None = None,
     **options: Any,
-) -> DrivenStudy:
+) -> StudyPlayer:
     section = {
         "temperatures_K": list(TEMPERATURES_K),
         "length_ps": 0.4,
@@ -51,10 +51,11 @@ def study(
         **options.pop("section", {}),
     }
     (tmp_path / "configs").mkdir(exist_ok=True)
-    return DrivenStudy(
-        Functional(),
+    return StudyPlayer(
+        [Functional()],
+        toy(studies__functional=section),
         D,
-        studies__functional=section,
+        models=MODELS[:2],
         root=tmp_path / "studies",
         base_dir=tmp_path / "configs",
         **options,
@@ -64,23 +65,23 @@ def study(
 def test_the_other_run_gives_its_newest_ensemble_by_content(tmp_path: Path) -> None:
     write_ensemble(tmp_path / "pbesol", generation=2, text="old")
     write_ensemble(tmp_path / "pbesol", generation=3, text="new")
-    driven = study(tmp_path)
+    player = study(tmp_path)
 
-    driven.run()
+    player.conclude()
 
-    models = [unit.payload["spec"]["models"] for unit in driven.of_kind("production")]
+    models = [unit.payload["spec"]["models"] for unit in player.asked("production")]
     own, other = models[:3], models[3:]
     assert own == [["ensemble/0.pb", "ensemble/1.pb"]] * 3
     copied = [(tmp_path / "studies" / name).read_text() for name in other[0]]
     assert copied == ["new 3 0", "new 3 1"]
-    structures = {unit.payload["structure_file"] for unit in driven.of_kind("production")}
+    structures = {unit.payload["structure_file"] for unit in player.asked("production")}
     assert len(structures) == 1, "the same cell"
 
 
 def test_ratios_and_their_mean_are_those_that_were_put_in(tmp_path: Path) -> None:
     write_ensemble(tmp_path / "pbesol")
 
-    outcome = study(tmp_path).run()
+    outcome = study(tmp_path).conclude()
 
     ratios = [p for p in outcome.values["points"] if p["functional"] == "PBEsol"]
     error = 1.1 * 0.05 * 2**0.5
@@ -100,8 +101,8 @@ def test_equal_D_with_small_errors_are_the_same_and_with_large_ones_undecided(
 ) -> None:
     write_ensemble(tmp_path / "pbesol")
 
-    same = study(tmp_path, lambda _name, at_K: (law(at_K), 0.05 * law(at_K))).run()
-    vague = study(tmp_path, lambda _name, at_K: (law(at_K), 0.4 * law(at_K))).run()
+    same = study(tmp_path, lambda _name, at_K: (law(at_K), 0.05 * law(at_K))).conclude()
+    vague = study(tmp_path, lambda _name, at_K: (law(at_K), 0.4 * law(at_K))).conclude()
 
     assert same.verdict.level == "trust"
     assert "the same within errors." in same.verdict.text
@@ -132,7 +133,7 @@ def test_the_mean_ratio_holds_the_truth_as_often_as_it_says() -> None:
 def test_a_run_without_ensemble_is_left_out_and_told(tmp_path: Path) -> None:
     (tmp_path / "pbesol").mkdir()
 
-    outcome = study(tmp_path).run()
+    outcome = study(tmp_path).conclude()
 
     assert outcome.verdict.level == "doubt"
     assert any("studies.functional.runs.PBEsol" in note for note in outcome.notes)
@@ -144,18 +145,18 @@ def test_runs_that_failed_or_have_no_D_still_give_an_outcome(tmp_path: Path) -> 
 
     outcome = study(
         tmp_path, is_failing=lambda u: u.kind == "production" and "PBEsol" in u.payload["group"]
-    ).run()
+    ).conclude()
     assert "No temperature has a D with two functionals" in outcome.verdict.text
     assert any("no frames" in note for note in outcome.notes)
 
-    outcome = study(tmp_path, is_failing=lambda unit: unit.kind == "production").run()
+    outcome = study(tmp_path, is_failing=runs_of()).conclude()
     with pytest.raises(AnalysisError):
         Functional().draw(outcome.values)
 
 
 def test_the_figure_names_the_functionals(tmp_path: Path) -> None:
     write_ensemble(tmp_path / "pbesol")
-    outcome = study(tmp_path).run()
+    outcome = study(tmp_path).conclude()
 
     figure = Functional().draw(outcome.values)
 
@@ -167,16 +168,16 @@ def test_the_figure_names_the_functionals(tmp_path: Path) -> None:
 def test_an_own_functional_of_the_same_name_is_told_apart(tmp_path: Path) -> None:
     write_ensemble(tmp_path / "pbesol")
 
-    outcome = study(tmp_path, section={"name": "PBEsol"}).run()
+    outcome = study(tmp_path, section={"name": "PBEsol"}).conclude()
 
     assert outcome.values["own_functional"] == "PBEsol, this run"
     assert outcome.values["mean_ratios"][0]["ratio"] == pytest.approx(1.1)
 
 
 def test_without_runs_there_is_no_study(tmp_path: Path) -> None:
-    driven = study(tmp_path, runs={})
+    player = study(tmp_path, runs={})
 
-    assert "studies.functional.runs names no run" in Functional().lacks(driven.config)
+    assert "studies.functional.runs names no run" in Functional().lacks(player.config)
     assert Functional().lacks(study(tmp_path).config) == ""
 
 

@@ -5,13 +5,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from driven_study import DrivenStudy
+from pretender import toy
+from study_player import StudyPlayer, runs_of
 
 from dasksse.errors import AnalysisError
 from dasksse.study.lattice_scaling import LatticeScaling, volume_slope
 
 if TYPE_CHECKING:
-    from driven_study import DOf
+    from study_player import DOf
 
 SCALES = (0.95, 0.97, 0.99, 1.0, 1.01, 1.03, 1.05)
 SECTION = {
@@ -31,8 +32,9 @@ def D_of(name: str, at_K: float) -> tuple[float, float]:
     return D, 0.05 * D
 
 
-def study(D: DOf = D_of, section: dict[str, Any] = SECTION, **options: Any) -> DrivenStudy:
-    return DrivenStudy(LatticeScaling(), D, studies__lattice_scaling=section, **options)
+def study(D: DOf = D_of, section: dict[str, Any] = SECTION, **options: Any) -> StudyPlayer:
+    config = toy(studies__lattice_scaling=section)
+    return StudyPlayer([LatticeScaling()], config, D, **options)
 
 
 def test_the_slope_and_its_error_are_those_of_weighted_least_squares() -> None:
@@ -83,17 +85,17 @@ def test_one_volume_has_no_slope_and_two_have_no_scatter() -> None:
 
 
 def test_every_volume_runs_at_every_temperature_in_a_cell_scaled_from_the_system() -> None:
-    driven = study()
+    player = study()
 
-    driven.run()
+    player.conclude()
 
-    sections = [unit.payload["section"] for unit in driven.of_kind("structure")]
+    sections = [unit.payload["section"] for unit in player.asked("structure")]
     assert [one["volume_scale"] for one in sections] == list(SCALES)
-    assert len(driven.of_kind("production")) == 14
+    assert len(player.asked("production")) == 14
 
 
 def test_slopes_of_the_outcome_are_those_that_were_put_in() -> None:
-    outcome = study().run()
+    outcome = study().conclude()
 
     found = {one["temperature_K"]: one["slope"] for one in outcome.values["slopes"]}
     assert found == {at_K: pytest.approx(slope) for at_K, slope in SLOPES.items()}
@@ -105,7 +107,7 @@ def test_slopes_of_the_outcome_are_those_that_were_put_in() -> None:
 
 
 def test_a_D_that_hardly_depends_on_volume_is_trusted() -> None:
-    outcome = study(lambda name, _at_K: (1e-10 * scale_of(name), 1e-12)).run()
+    outcome = study(lambda name, _at_K: (1e-10 * scale_of(name), 1e-12)).conclude()
 
     assert outcome.verdict.level == "trust"
     assert "sensitive" not in outcome.verdict.text
@@ -114,30 +116,30 @@ def test_a_D_that_hardly_depends_on_volume_is_trusted() -> None:
 def test_volumes_without_D_are_told_as_what_the_slope_lacks() -> None:
     outcome = study(
         lambda name, at_K: (None, None) if scale_of(name) < 0.99 else D_of(name, at_K)
-    ).run()
+    ).conclude()
 
     assert outcome.values["slopes"][0]["n_volumes"] == 5
     assert any("2 of 7 volumes have no D" in note for note in outcome.notes)
 
 
 def test_without_any_D_there_is_a_verdict_and_no_figure_when_all_runs_failed() -> None:
-    outcome = study(lambda _name, _at_K: (None, None)).run()
+    outcome = study(lambda _name, _at_K: (None, None)).conclude()
     assert outcome.verdict.level == "doubt"
     assert LatticeScaling().draw(outcome.values).axes
 
-    outcome = study(is_failing=lambda unit: unit.kind == "production").run()
+    outcome = study(is_failing=runs_of()).conclude()
     assert outcome.verdict.level == "doubt"
     with pytest.raises(AnalysisError, match="no run has D"):
         LatticeScaling().draw(outcome.values)
 
 
 def test_a_volume_that_no_system_may_have_is_refused_with_its_key() -> None:
-    driven = study(section={**SECTION, "volume_scales": [1.0, 1.9]})
+    player = study(section={**SECTION, "volume_scales": [1.0, 1.9]})
     systems = tuple(
-        system.model_copy(update={"volume_scale": 1.2}) for system in driven.config.systems
+        system.model_copy(update={"volume_scale": 1.2}) for system in player.config.systems
     )
 
-    lacks = LatticeScaling().lacks(driven.config.model_copy(update={"systems": systems}))
+    lacks = LatticeScaling().lacks(player.config.model_copy(update={"systems": systems}))
 
     assert lacks.startswith("studies.lattice_scaling.volume_scales: found 1.9 times")
-    assert LatticeScaling().lacks(driven.config) == ""
+    assert LatticeScaling().lacks(player.config) == ""

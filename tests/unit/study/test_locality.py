@@ -9,7 +9,7 @@ import yaml
 from ase.build import bulk
 from pretender import TOY, toy
 from studies import session
-from study_units import MadeUpStudy
+from study_player import StudyPlayer
 
 from dasksse.errors import AnalysisError, StructureError
 from dasksse.records import Frames, UnitContext
@@ -239,7 +239,7 @@ def centres_of(radii_A: list[float]) -> list[dict[str, Any]]:
 
 def made_up(
     *, radii_A: list[float], left_out: list[str], is_surrogate: bool = False, **changes: Any
-) -> MadeUpStudy:
+) -> StudyPlayer:
     def forces(unit: Unit) -> dict[str, Any]:
         found = [
             {
@@ -271,16 +271,10 @@ def made_up(
         }
 
     config = toy(select__trust={"low_eV_A": 0.12, "high_eV_A": 0.25}, **changes)
-    return MadeUpStudy(
-        Locality(),
+    return StudyPlayer(
+        [Locality()],
         config,
-        {
-            "structure": lambda _: {
-                "file": "system.npz",
-                "n_atoms": 400,
-                "formula": "Ge8Li80P16S96",
-                "numbers": [3] * 10 + [32] + [15] * 2 + [16] * 12,
-            },
+        answers={
             "locality_frames:draw": frames,
             "label": lambda unit: {"n_good": len(unit.payload["indices"])},
             "locality_frames:from_labels": forces,
@@ -354,7 +348,7 @@ def test_forces_of_the_models_need_no_labels_and_are_said_to_be_of_the_models() 
 )
 def test_a_failed_stage_gives_an_outcome_without_numbers(stage: str, text: str) -> None:
     study = made_up(radii_A=[6.0], left_out=[])
-    study._answers = {**study._answers, stage: lambda _: "it died\nlong log"}
+    study.answers[stage] = lambda _: "it died\nlong log"
 
     outcome = study.conclude()
 
@@ -365,7 +359,7 @@ def test_a_failed_stage_gives_an_outcome_without_numbers(stage: str, text: str) 
 
 def test_frames_without_label_are_counted_and_their_units_not_read() -> None:
     study = made_up(radii_A=[6.0], left_out=[], label__batch_size=16)
-    answers = dict(study._answers)
+    forces_of_all = study.answers["locality_frames:from_labels"]
     lost: list[str] = []
 
     def label(unit: Unit) -> dict[str, Any] | str:
@@ -375,11 +369,11 @@ def test_frames_without_label_are_counted_and_their_units_not_read() -> None:
         return "not self-consistent"
 
     def forces(unit: Unit) -> dict[str, Any]:
-        found: dict[str, Any] = answers["locality_frames:from_labels"](unit)  # type: ignore[assignment]
+        found: dict[str, Any] = forces_of_all(unit)  # type: ignore[assignment]
         found["centres"][1] |= {"n_frames": 0, "sigma_eV_A": None, "error_eV_A": None}
         return found
 
-    study._answers = {**answers, "label": label, "locality_frames:from_labels": forces}
+    study.answers |= {"label": label, "locality_frames:from_labels": forces}
 
     outcome = study.conclude()
 

@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from made_up_bench import LGPS, MadeUpBench, lgps_config, point, record_of
+from pretender import toy
+from study_player import ELEMENTS, LGPS, StudyPlayer, runs_of
 
 from dasksse.errors import AnalysisError
 from dasksse.records import MemoryTrajectory, UnitContext
@@ -14,10 +15,11 @@ from dasksse.study.pair_average import MEAN_OF_ABSOLUTE, average, difference
 from dasksse.study.pair_distribution import PairDistributions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from dasksse.records import Unit
+    from dasksse.study.outcome import StudyKind
 
 R = np.arange(0.025, 8.0, 0.05)
 PAIRS = ("Li-Li", "Li-Ge", "Li-P", "Li-S")
@@ -56,42 +58,39 @@ def germanium_moves(unit: Unit) -> dict[str, Any]:
 
 
 def bench(
-    answer: Callable[[Unit], dict[str, Any] | None] = germanium_moves,
+    answer: Callable[[Unit], dict[str, Any]] = germanium_moves,
     *,
+    kinds: Sequence[StudyKind] = (PairDistributions(),),
     numbers: list[int] = LGPS,
     **rdf: Any,
-) -> MadeUpBench:
-    config = lgps_config(disorder=SETTINGS, rdf=rdf)
-    answers: dict[str, Any] = {
-        "distributions": answer,
-        "diffusion": lambda _: record_of([point(at) for at in (300.0, 400.0, 500.0, 666.0)]),
-    }
-    return MadeUpBench(config, answers, numbers=numbers)
+) -> StudyPlayer:
+    config = toy(type_map=ELEMENTS, studies={"disorder": SETTINGS, "rdf": rdf})
+    answers = {"pair_reduction:distributions": answer}
+    return StudyPlayer(kinds, config, answers=answers, numbers=numbers)
 
 
 def test_runs_are_those_of_the_study_disorder() -> None:
-    made = bench()
-    outcomes = made.conclude_all([Disorder(), PairDistributions()])
-    assert set(outcomes) == {"disorder", "rdf"}
+    made = bench(kinds=[Disorder(), PairDistributions()])
+    assert set(made.run()) == {"disorder", "rdf"}
     assert len(made.asked("production")) == 7 * 4
     alone = bench()
-    alone.conclude(PairDistributions())
+    alone.conclude()
     assert len(alone.asked("production")) == 6 * 4
 
 
 def test_only_runs_at_the_temperature_are_read() -> None:
     made = bench(temperature_K=400.0, n_orderings=2)
-    made.conclude(PairDistributions())
+    made.conclude()
     units = made.asked("study")
     assert [unit.payload["group"][-7:] for unit in units] == ["ordered", "salt-00", "salt-01"]
     assert {tuple(unit.payload["n_valid"]) for unit in units} == {("1",)}
     hottest = bench(n_orderings=2)
-    hottest.conclude(PairDistributions())
+    hottest.conclude()
     assert {tuple(unit.payload["n_valid"]) for unit in hottest.asked("study")} == {("3",)}
 
 
 def test_the_pair_that_changes_is_found_and_the_others_are_as_in_order() -> None:
-    outcome = bench().conclude(PairDistributions())
+    outcome = bench().conclude()
     pairs = outcome.values["pairs"]
     assert [pair for pair, entry in pairs.items() if entry["is_changed"]] == ["Li-Ge"]
     assert outcome.verdict.text.startswith("Disorder changes Li-Ge (")
@@ -116,7 +115,7 @@ def test_arrangements_without_runs_are_left_out_and_said() -> None:
             record |= {"pairs": {}, "r_A": [], "damaged": ["no run to take distances from"]}
         return record
 
-    outcome = bench(answer).conclude(PairDistributions())
+    outcome = bench(answer).conclude()
     assert outcome.values["n_orderings"] == 4
     assert outcome.verdict.level == "care"
     assert "no run to take distances from" in outcome.notes
@@ -124,23 +123,17 @@ def test_arrangements_without_runs_are_left_out_and_said() -> None:
 
 def test_failed_run_is_said() -> None:
     made = bench()
-    lost = []
-
-    def production(unit: Unit) -> dict[str, Any] | None:
-        if unit.payload["group"].endswith("00") and unit.payload["run"] == 3:
-            lost.append(unit)
-            return None
-        return made._production(unit)
-
-    made.answers = {**made.answers, "production": production}
-    outcome = made.conclude(PairDistributions())
-    assert len(lost) == 1
+    made.is_failing = lambda unit: (
+        runs_of("disorder-salt-00")(unit) and unit.payload["run"] == 3
+    )
+    outcome = made.conclude()
+    assert len(made.failed) == 1
     assert "disorder-salt-00, 666 K: run 3 was lost" in outcome.notes
 
 
 def test_nothing_to_read_is_a_doubt_without_figure() -> None:
     empty = {"r_A": [], "pairs": {}, "n_runs": 0, "n_frames": 0, "damaged": []}
-    outcome = bench(lambda _: empty).conclude(PairDistributions())
+    outcome = bench(lambda _: empty).conclude()
     assert outcome.verdict.level == "doubt"
     with pytest.raises(AnalysisError, match="no pair"):
         PairDistributions().draw(outcome.values)
@@ -148,9 +141,9 @@ def test_nothing_to_read_is_a_doubt_without_figure() -> None:
 
 def test_crystal_without_the_cations_runs_nothing() -> None:
     made = bench(numbers=[3, 3, 16])
-    assert made.conclude(PairDistributions()).verdict.level == "doubt"
+    assert made.conclude().verdict.level == "doubt"
     assert not made.asked("production")
-    assert PairDistributions().lacks(lgps_config()) != ""
+    assert PairDistributions().lacks(toy(type_map=ELEMENTS)) != ""
 
 
 def test_share_of_pairs_elsewhere_is_the_one_that_was_moved() -> None:

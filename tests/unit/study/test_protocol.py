@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from made_up_bench import MadeUpBench, lgps_config, point, record_of
+from pretender import toy
+from study_player import ELEMENTS, StudyPlayer
 
 from dasksse.study.cell_size import CellSize
 from dasksse.study.speed import Speed
@@ -38,15 +39,16 @@ def timed(unit: Unit) -> dict[str, Any]:
 
 
 def test_times_are_taken_when_no_other_unit_runs() -> None:
-    made = MadeUpBench(
-        lgps_config(),
-        {"measure": timed, "diffusion": lambda _: record_of([point(500.0)])},
+    player = StudyPlayer(
+        [Speed(), CellSize()],
+        toy(type_map=ELEMENTS),
+        answers={"speed_timing:measure": timed},
     )
 
-    outcomes = made.conclude_all([Speed(), CellSize()])
+    outcomes = player.run()
 
     assert outcomes.keys() == {"speed", "cell-size"}
-    batches = [[unit.kind for unit in batch] for batch in made.batches]
+    batches = [[unit.kind for unit in batch] for batch in player.batches]
     assert batches[-1] == ["study"]
     assert "production" in {kind for batch in batches[:-1] for kind in batch}
     assert not any("study" in batch for batch in batches[:-1])

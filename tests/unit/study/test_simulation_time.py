@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import stores
-from driven_study import DrivenStudy
 from lattice_walks import Walk, walk_run
 from made_up_convergence import make_convergence
+from pretender import toy
+from study_player import StudyPlayer
 
 from dasksse.errors import AnalysisError
 from dasksse.records.work import UnitContext
@@ -47,11 +48,13 @@ def found_at(unit: Unit) -> dict[str, Any]:
     }
 
 
-def study(**options: Any) -> DrivenStudy:
-    answer = options.pop("answer", found_at)
-    return DrivenStudy(
-        SimulationTime(), answer=answer, studies__simulation_time=SECTION, **options
-    )
+def study(answer: Any = found_at, **options: Any) -> StudyPlayer:
+    config = toy(studies__simulation_time=SECTION)
+    answers = {
+        "study": answer,
+        "production": lambda _: {"n_frames": 41, "end": "complete"},
+    }
+    return StudyPlayer([SimulationTime()], config, answers=answers, **options)
 
 
 def verdict(length_ps: float, state: str, difference: float | None) -> dict[str, Any]:
@@ -137,20 +140,20 @@ def test_a_worker_says_why_there_are_no_windows(
 
 
 def test_one_run_and_one_reduction_for_each_temperature() -> None:
-    driven = study()
+    player = study()
 
-    driven.run()
+    player.conclude()
 
-    payloads = [unit.payload for unit in driven.of_kind("study")]
+    payloads = [unit.payload for unit in player.asked("study")]
     assert [one["temperature_K"] for one in payloads] == [300.0, 600.0]
     assert [one["n_valid"] for one in payloads] == [{"1": 41}, {"0": 41}]
     assert all(one["lengths_ps"] == [0.1, 0.2, 0.4] for one in payloads)
-    keys = [unit.key for unit in driven.of_kind("production")]
+    keys = [unit.key for unit in player.asked("production")]
     assert [one["units"] for one in payloads] == [[keys[1]], [keys[0]]]
 
 
 def test_the_verdict_names_the_length_or_what_is_lacking_and_the_paper() -> None:
-    outcome = study().run()
+    outcome = study().conclude()
 
     assert outcome.verdict.level == "care"
     assert "600 K: converged within 10 % after 0." in outcome.verdict.text
@@ -165,7 +168,7 @@ def test_the_verdict_names_the_length_or_what_is_lacking_and_the_paper() -> None
 
 
 def test_the_figure_has_a_panel_for_each_temperature() -> None:
-    outcome = study().run()
+    outcome = study().conclude()
 
     figure = SimulationTime().draw(json.loads(json.dumps(outcome.values)))
 
@@ -180,9 +183,9 @@ def test_a_reduction_that_failed_or_found_nothing_leaves_an_outcome() -> None:
         "notes": ["no run has frames"],
     }
     outcome = study(
-        answer=lambda unit: {"temperature_K": unit.payload["temperature_K"], **nothing},
+        lambda unit: {"temperature_K": unit.payload["temperature_K"], **nothing},
         is_failing=lambda unit: unit.kind == "study" and unit.payload["temperature_K"] == 300.0,
-    ).run()
+    ).conclude()
 
     assert outcome.verdict.level == "doubt"
     assert outcome.notes == ("300 K: engine died", "no run has frames")
@@ -203,7 +206,7 @@ def test_without_resolved_D_nothing_is_converged() -> None:
             "notes": [],
         }
 
-    outcome = study(answer=subdiffusive).run()
+    outcome = study(subdiffusive).conclude()
 
     assert outcome.verdict.level == "doubt"
     assert "subdiffusive within" in outcome.verdict.text

@@ -10,7 +10,7 @@ import pytest
 from ase.build import bulk
 from pretender import toy
 from scipy.stats import linregress
-from study_units import MODELS, MadeUpStudy
+from study_player import MODELS, StudyPlayer
 
 from dasksse.errors import AnalysisError, ExplorationError, OutOfTimeError
 from dasksse.explore.lammps_client import LammpsFailure
@@ -144,7 +144,7 @@ def engine(
     return made_up
 
 
-def asked_by_the_study() -> MadeUpStudy:
+def asked_by_the_study() -> StudyPlayer:
     study = made_up(times=lambda n_atoms, n_models: [1e-4 * n_atoms * n_models])
     study.conclude()
     return study
@@ -257,7 +257,7 @@ MACHINE = {
 }
 
 
-def made_up(times: Any, **changes: Any) -> MadeUpStudy:
+def made_up(times: Any, **changes: Any) -> StudyPlayer:
     """The study on LGPS with made-up times of a step [s]."""
 
     def structure(unit: Unit) -> dict[str, Any]:
@@ -287,10 +287,10 @@ def made_up(times: Any, **changes: Any) -> MadeUpStudy:
                 )
         return {"rows": rows}
 
-    return MadeUpStudy(
-        Speed(),
+    return StudyPlayer(
+        [Speed()],
         toy(production__timestep_fs=2.0, **changes),
-        {"structure": structure, "speed_timing:measure": timed},
+        answers={"structure": structure, "speed_timing:measure": timed},
     )
 
 
@@ -368,6 +368,6 @@ def test_cells_without_time_are_named_and_none_at_all_is_doubt() -> None:
 
 def test_a_failed_unit_has_an_outcome() -> None:
     study = made_up(lambda *_: [0.1])
-    study._answers = {**study._answers, "speed_timing:measure": lambda _: "no LAMMPS"}
+    study.answers["speed_timing:measure"] = lambda _: "no LAMMPS"
 
     assert study.conclude().verdict.text == "No times: no LAMMPS"

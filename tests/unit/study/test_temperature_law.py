@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from made_up_diffusion import arrhenius
+from study_player import arrhenius
 
 from dasksse.report.fit_values import D_of_form, chosen_form
 from dasksse.study.points import fit_of

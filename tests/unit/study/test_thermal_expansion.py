@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from ase import Atoms
-from made_up_bench import LGPS, MadeUpBench, lgps_config
+from pretender import toy
+from study_player import ELEMENTS, LGPS, MODELS, StudyPlayer
 
 from dasksse.errors import AnalysisError
 from dasksse.loop.walk import RunState, Walk
@@ -53,15 +54,18 @@ def cell_point(temperature_K: float, *, noise: float = 1e-4, **changes: Any) -> 
     }
 
 
-def bench(points: list[dict[str, Any]], *notes: str, **settings: Any) -> MadeUpBench:
+def bench(points: list[dict[str, Any]], *notes: str, **settings: Any) -> StudyPlayer:
     record = {"points": points, "notes": list(notes), "a_equals_b": True}
-    config = lgps_config(thermal_expansion={"temperatures_K": T, **settings})
-    return MadeUpBench(config, {"measure": lambda _: record})
+    config = toy(
+        type_map=ELEMENTS, studies__thermal_expansion={"temperatures_K": T, **settings}
+    )
+    answers = {"cell_lengths:measure": lambda _: record}
+    return StudyPlayer([ThermalExpansion()], config, answers=answers)
 
 
 def test_coefficients_are_those_of_the_lines_below_the_limit() -> None:
     made = bench([cell_point(at) for at in T])
-    outcome = made.conclude(ThermalExpansion())
+    outcome = made.conclude()
     fits = outcome.values["fits"]
     assert list(fits) == ["a", "c", "volume"]
     assert fits["a"]["coefficient_per_K"] == pytest.approx(PER_A)
@@ -79,10 +83,11 @@ def test_coefficients_are_those_of_the_lines_below_the_limit() -> None:
 
 def test_payload_names_supercell_structure_and_trust_level() -> None:
     made = bench([cell_point(at) for at in T])
-    made.conclude(ThermalExpansion())
+    made.conclude()
     (unit,) = made.asked("study")
+    (structure,) = made.asked("structure")
     assert unit.payload["supercell"] == [1, 1, 1]
-    assert unit.payload["structure_file"] == "system.npz"
+    assert unit.payload["structure_file"] == made.results[structure.key]["file"]
     assert unit.payload["temperatures_K"] == list(T)
     assert unit.payload["high_eV_A"] == made.config.select.trust.high_eV_A
 
@@ -90,7 +95,7 @@ def test_payload_names_supercell_structure_and_trust_level() -> None:
 def test_another_material_is_not_compared() -> None:
     made = bench([cell_point(at) for at in T])
     made.numbers = [*LGPS, 3]
-    outcome = made.conclude(ThermalExpansion())
+    outcome = made.conclude()
     assert "Huang" not in outcome.verdict.text
     assert outcome.values["published_per_K"] == {}
 
@@ -100,7 +105,7 @@ def test_what_makes_it_uncertain_is_said() -> None:
     points[1] |= {"pressure_GPa": 0.05, "pressure_err_GPa": 0.002}
     points[2] |= {"n_independent": 4.0}
     points[3] |= {"untrusted_fraction": 0.2}
-    outcome = bench(points).conclude(ThermalExpansion())
+    outcome = bench(points).conclude()
     assert outcome.verdict.level == "care"
     for text in ("mean pressure", "4.0 independent volumes", "20.0 % of frames"):
         assert any(text in note for note in outcome.notes)
@@ -109,7 +114,7 @@ def test_what_makes_it_uncertain_is_said() -> None:
 def test_molten_temperatures_are_not_fitted_and_too_few_are_a_doubt() -> None:
     molten = [cell_point(at, left_out="framework melted: S") for at in T[1:]]
     made = bench([cell_point(300.0), *molten], "400 K: framework melted: S")
-    outcome = made.conclude(ThermalExpansion())
+    outcome = made.conclude()
     assert outcome.verdict.level == "doubt"
     assert outcome.values["alpha_per_K"] is None
     assert "400 K: framework melted: S" in outcome.notes
@@ -117,7 +122,7 @@ def test_molten_temperatures_are_not_fitted_and_too_few_are_a_doubt() -> None:
 
 
 def test_nothing_read_is_an_outcome_without_figure() -> None:
-    outcome = bench([]).conclude(ThermalExpansion())
+    outcome = bench([]).conclude()
     assert outcome.verdict.level == "doubt"
     with pytest.raises(AnalysisError, match="mean cell"):
         ThermalExpansion().draw(outcome.values)
@@ -126,13 +131,13 @@ def test_nothing_read_is_an_outcome_without_figure() -> None:
 def test_measured_expansion_waits_then_answers_and_is_nan_where_there_is_none(
     tmp_path: Path,
 ) -> None:
-    def ask(made: MadeUpBench, results: Mapping[str, Any]) -> float | None:
+    def ask(made: StudyPlayer, results: Mapping[str, Any]) -> float | None:
         return measured_expansion(
             Bench(
                 walk=Walk(RunState(results)),
                 config=made.config,
                 digests={"salt": "0" * 16},
-                models=("a.pb", "b.pb"),
+                models=MODELS,
                 labels=(),
                 root=tmp_path,
                 base_dir=tmp_path,
@@ -142,10 +147,10 @@ def test_measured_expansion_waits_then_answers_and_is_nan_where_there_is_none(
 
     made = bench([cell_point(at) for at in T])
     assert ask(made, {}) is None
-    made.conclude(ThermalExpansion())
+    made.conclude()
     assert ask(made, made.results) == pytest.approx((2 * PER_A + PER_C) / 3.0, rel=0.03)
     none = bench([])
-    none.conclude(ThermalExpansion())
+    none.conclude()
     assert math.isnan(ask(none, none.results) or 0.0)
 
 

@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from driven_study import DrivenStudy
+from pretender import toy
+from study_player import StudyPlayer
 
 from dasksse.study.energy_conservation import energy_conservation
 from dasksse.study.time_step import TimeStep
@@ -102,35 +103,34 @@ def energies(unit: Unit) -> dict[str, Any]:
     }
 
 
-def study(answer: Any = energies, **section: Any) -> DrivenStudy:
-    return DrivenStudy(
-        TimeStep(), answer=answer, studies__time_step=section, production__timestep_fs=2.0
-    )
+def study(answer: Any = energies, **section: Any) -> StudyPlayer:
+    config = toy(studies__time_step=section, production__timestep_fs=2.0)
+    return StudyPlayer([TimeStep()], config, answers={"study": answer})
 
 
 def test_runs_are_nve_with_the_steps_asked_for_and_that_of_production() -> None:
-    driven = study(timesteps_fs=[1.0, 4.0], temperature_K=900.0)
-    driven.run()
+    player = study(timesteps_fs=[1.0, 4.0], temperature_K=900.0)
+    player.conclude()
 
-    specs = [unit.payload["spec"] for unit in driven.of_kind("production")]
+    specs = [unit.payload["spec"] for unit in player.asked("production")]
     assert {spec["timestep_fs"] for spec in specs} == {1.0, 2.0, 4.0}
     assert {spec["ensemble"] for spec in specs} == {"nve"}
     assert {spec["temperature_K"] for spec in specs} == {900.0}
 
 
 def test_the_step_in_use_is_judged_and_the_longest_that_holds_is_named() -> None:
-    driven = study()
-    outcome = driven.run()
+    player = study()
+    outcome = player.conclude()
 
     assert outcome.verdict.level == "trust"
     assert "3 fs would hold as well" in outcome.verdict.text
     assert "power 2," in outcome.verdict.text
     assert [row["holds"] for row in outcome.tables[0].rows] == ["yes", "yes", "yes", "no"]
-    assert len(driven.kind.draw(outcome.values).axes) == 2
+    assert len(TimeStep().draw(outcome.values).axes) == 2
 
 
 def test_short_runs_do_not_say_that_a_step_holds() -> None:
-    outcome = study(lambda unit: energies(unit) | {"heating_err_K_ns": 40.0}).run()
+    outcome = study(lambda unit: energies(unit) | {"heating_err_K_ns": 40.0}).conclude()
 
     assert outcome.verdict.level == "care"
     assert "too short" in outcome.verdict.text
@@ -142,7 +142,7 @@ def test_a_run_that_broke_off_is_named() -> None:
             return {"left_out": "broke off after 3 of 20 ps"}
         return energies(unit)
 
-    outcome = study(answer).run()
+    outcome = study(answer).conclude()
 
     assert outcome.verdict.level == "doubt"
     assert outcome.notes == ("2 fs: broke off after 3 of 20 ps",)

@@ -1,18 +1,18 @@
 from __future__ import annotations
 
-from driven_study import point_of
+from study_player import point
 
 from dasksse.study.usable import point_notes, usable
 
 
 def test_points_without_D_without_error_or_with_a_molten_framework_are_not_compared() -> None:
-    good = point_of(600.0, 1e-10, 1e-11)
+    good = point(600.0, 1e-10, 1e-11)
     points = [
         good,
-        point_of(600.0, None, None),
-        point_of(600.0, 1e-10, 0.0),
-        point_of(900.0, 1e-9, 1e-11, framework_melted=["P"]),
-        point_of(900.0, 1e-9, 1e-11, framework_broken=0.3),
+        point(600.0, None, None),
+        point(600.0, 1e-10, 0.0),
+        point(900.0, 1e-9, 1e-11, framework_melted=["P"]),
+        point(900.0, 1e-9, 1e-11, framework_broken=0.3),
         {**good, "framework_broken": None, "framework_melted": None},
     ]
 
@@ -21,9 +21,9 @@ def test_points_without_D_without_error_or_with_a_molten_framework_are_not_compa
 
 def test_what_melted_or_is_outside_trust_is_told() -> None:
     points = [
-        point_of(600.0, 1e-10, 1e-11),
-        point_of(900.0, 1e-9, 1e-11, framework_melted=["P"]),
-        point_of(1000.0, 1e-9, 1e-11, untrusted_fraction=0.25),
+        point(600.0, 1e-10, 1e-11),
+        point(900.0, 1e-9, 1e-11, framework_melted=["P"]),
+        point(1000.0, 1e-9, 1e-11, untrusted_fraction=0.25),
     ]
 
     notes = point_notes(
