@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
-import tempfile
 import time
 from dataclasses import dataclass
 from functools import partial
@@ -25,6 +25,7 @@ from dasksse.engine.settings import TAGS
 from dasksse.label import located_calculator
 from dasksse.process import INSTALL_ENGINES
 from dasksse.records import Done, Frames, Labels, Workplace
+from dasksse.scratch import ScratchFolder
 
 if TYPE_CHECKING:
     import argparse
@@ -320,9 +321,9 @@ def command(arguments: argparse.Namespace) -> int:
     failures = 0
     # jobs on other machines see the folder you are in, not this machine's temporary one
     place = Path.cwd() if engine.kind in QUEUES else None
-    with tempfile.TemporaryDirectory(prefix="dasksse-doctor-", dir=place) as scratch:
+    with contextlib.closing(ScratchFolder("doctor", place)) as scratch:
         bench = _Bench(
-            Path(scratch),
+            scratch.path,
             label,
             engine,
             elements=loaded.config.type_map if loaded else ("Li", "Cl"),

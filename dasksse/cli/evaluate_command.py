@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -12,6 +11,7 @@ from rich.table import Table
 
 from dasksse.errors import ConfigError
 from dasksse.records import Workplace
+from dasksse.scratch import ScratchFolder
 from dasksse.store.folders import write_json
 
 if TYPE_CHECKING:
@@ -32,15 +32,15 @@ def command(arguments: argparse.Namespace) -> int:
         if not path.exists():
             msg = f"{path}: no such file or folder"
             raise ConfigError(msg)
-    with tempfile.TemporaryDirectory(prefix="dasksse-evaluate-") as scratch:
-        known = describe_model(arguments.models[0], workdir=Path(scratch)).type_map
+    with contextlib.closing(ScratchFolder("evaluate")) as scratch:
+        known = describe_model(arguments.models[0], workdir=scratch.path).type_map
         # data without type_map.raw have the types of the models
         type_map = known if arguments.type_map is None else arguments.type_map.split(",")
         values = evaluate_report(
             arguments.models,
             read_labels(arguments.data, type_map=type_map),
             type_map=known,
-            workdir=Path(scratch),
+            workdir=scratch.path,
             workplace=Workplace(threads=int(os.environ.get("OMP_NUM_THREADS", "1"))),
         )
     _print(Console(), values)

@@ -6,45 +6,25 @@ import atexit
 import contextlib
 import os
 import re
-import shutil
-import socket
 import sys
-import tempfile
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import psutil
 
 from dasksse.errors import ExplorationError, ExternalProgramError, ProgramMissingError
 from dasksse.explore.lammps_input import load_commands
 from dasksse.explore.lammps_server import FAILURE
 from dasksse.explore.lammps_setup import NAME, EngineSetup, engine_environment
 from dasksse.process import INSTALL_ENGINES, NOT_FOUND, ResidentChild, read_log_tail
+from dasksse.scratch import ScratchFolder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-SCRATCH_VARIABLE = "DASKSSE_SCRATCH"
-"""Names the folder for temporary files; the system's own without it."""
-
 _SERVER = Path(__file__).with_name("lammps_server.py")
-_FOLDER = "dasksse-lammps-"
 _NOT_INSTALLED = re.compile(r"Unrecognized pair style|ImportError|ModuleNotFoundError|OSError")
 """What the child says when the LAMMPS library or the DeePMD plugin cannot be loaded."""
-
-
-def make_folder() -> Path:
-    """Folder of a new client; those that killed processes of this machine left behind go."""
-    scratch = Path(os.environ.get(SCRATCH_VARIABLE, tempfile.gettempdir()))
-    scratch.mkdir(parents=True, exist_ok=True)
-    here = f"@{socket.gethostname()}"
-    for folder in scratch.glob(f"{_FOLDER}*{here}"):
-        pid, _, _ = folder.name.removeprefix(_FOLDER).partition("-")
-        if not psutil.pid_exists(int(pid)):
-            shutil.rmtree(folder, ignore_errors=True)
-    return Path(tempfile.mkdtemp(prefix=f"{_FOLDER}{os.getpid()}-", suffix=here, dir=scratch))
 
 
 class LammpsFailure(Exception):  # noqa: N818 - LAMMPS failed; whether that is an error, the run says
@@ -62,9 +42,16 @@ class LammpsClient:
         self.loads = 0
         """How often models were loaded, once unless a child died."""
         self._child: ResidentChild | None = None
-        self._folder = make_folder()
-        self._deviation_file = self._folder / "deviation.out"
+        self._scratch = ScratchFolder("lammps")
         self._deviation_offset = 0
+
+    @property
+    def _folder(self) -> Path:
+        return self._scratch.path
+
+    @property
+    def _deviation_file(self) -> Path:
+        return self._folder / "deviation.out"
 
     @property
     def pid(self) -> int | None:
@@ -148,7 +135,7 @@ class LammpsClient:
     def close(self) -> None:
         """End the child and remove its folder."""
         self._stop()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._scratch.close()
 
     def _stop(self) -> None:
         if self._child is not None:
@@ -157,9 +144,10 @@ class LammpsClient:
 
     def _start(self, hung_after_s: float) -> None:
         self._stop()
-        shutil.rmtree(self._folder, ignore_errors=True)
-        self._folder.mkdir(parents=True)
-        self._deviation_offset = 0
+        if self.loads:
+            self._scratch.close()
+            self._scratch = ScratchFolder("lammps")
+            self._deviation_offset = 0
         for model in self.setup.models:
             if not Path(model).is_file():
                 msg = f"no model file {model}"

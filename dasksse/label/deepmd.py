@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import sys
-import tempfile
 import threading
 import weakref
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +20,7 @@ from dasksse.errors import ConfigError, ExternalProgramError, LabelError, Progra
 from dasksse.label.contract import Answer, CalculatorKind, LabelCalculator
 from dasksse.process import INSTALL_ENGINES, NOT_FOUND, ResidentChild, search_path
 from dasksse.records import content_key, file_digest
+from dasksse.scratch import ScratchFolder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -158,20 +158,20 @@ class _Child:
 
     def __init__(self, models: Sequence[str], threads: int) -> None:
         self.threads = threads
-        folder = tempfile.TemporaryDirectory(prefix="dasksse-deepmd-")
+        folder = ScratchFolder("deepmd")
         self.process = _LAUNCHER.submit(
             ResidentChild,
             [*COMMAND, *models],
             name=NAME,
-            workdir=Path(folder.name),
+            workdir=folder.path,
             env=child_environment(threads),
         ).result()
         self.close = weakref.finalize(self, _end, self.process, folder)
 
 
-def _end(process: ResidentChild, folder: tempfile.TemporaryDirectory[str]) -> None:
+def _end(process: ResidentChild, folder: ScratchFolder) -> None:
     process.close()
-    folder.cleanup()
+    folder.close()
 
 
 def _source(digests: Sequence[str]) -> str:

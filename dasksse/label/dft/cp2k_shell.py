@@ -7,12 +7,10 @@ import contextlib
 import os
 import select
 import subprocess
-import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
@@ -23,9 +21,11 @@ from dasksse.label.dft.base import out_of_time
 from dasksse.label.dft.cp2k_output import ABORT, NAME, AtomicUnits, explain
 from dasksse.label.dft.program import LOG, environment_of, memory_in
 from dasksse.process import NOT_FOUND, POLL_S, end_process, launch, read_log_tail
+from dasksse.scratch import ScratchFolder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
 
     from ase import Atoms
     from numpy.typing import NDArray
@@ -81,8 +81,8 @@ class _Shell:
 
     def __init__(self, start: _Start, job: Job) -> None:
         self.start = start
-        self._temporary = tempfile.TemporaryDirectory(prefix="dasksse-cp2k-")
-        self._folder = Path(self._temporary.name).resolve()
+        self._scratch = ScratchFolder("cp2k")
+        self._folder = self._scratch.path
         self._loaded: tuple[str, tuple[str, ...]] | None = None
         self._read_until = 0
         self._buffer = b""
@@ -229,7 +229,7 @@ class _Shell:
                 with contextlib.suppress(OSError):
                     stream.close()
         end_process(self._process, grace_s=0.0)
-        self._temporary.cleanup()
+        self._scratch.close()
 
 
 def _rows(values: Iterable[Sequence[float]]) -> list[str]:

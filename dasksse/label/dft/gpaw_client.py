@@ -7,7 +7,6 @@ import contextlib
 import os
 import signal
 import sys
-import tempfile
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,6 +16,7 @@ from dasksse.errors import ExternalProgramError, LabelError
 from dasksse.label.dft.base import out_of_time
 from dasksse.label.dft.program import environment_of
 from dasksse.process import ResidentChild
+from dasksse.scratch import ScratchFolder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,21 +33,21 @@ class _Child:
 
     def __init__(self, job: Job) -> None:
         self.threads = job.workplace.threads
-        self._folder = tempfile.TemporaryDirectory(prefix="dasksse-gpaw-")
+        self._folder = ScratchFolder("gpaw")
         # The parent-death signal follows the thread that starts the child, and worker threads
         # come and go: one thread lives as long as the process.
         self.process = _LAUNCHER.submit(
             ResidentChild,
             COMMAND,
             name=NAME,
-            workdir=Path(self._folder.name),
+            workdir=self._folder.path,
             env=environment_of(job),
         ).result()
 
     def close(self) -> None:
         """End the process and remove its folder."""
         self.process.close()
-        self._folder.cleanup()
+        self._folder.close()
 
 
 _LAUNCHER = ThreadPoolExecutor(max_workers=1, thread_name_prefix="gpaw-launcher")

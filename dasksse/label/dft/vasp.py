@@ -114,7 +114,7 @@ class VaspSettings(DftSettings):
     reuse_wavefunction: bool = Field(
         default=True,
         description="Start from the wavefunction of the last frame of the same composition. It "
-        "waits in the worker's temporary folder (TMPDIR), up to some GB.",
+        "waits in the worker's folder for temporary files, up to some GB.",
     )
 
     @field_validator("incar")

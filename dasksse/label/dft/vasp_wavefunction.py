@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-import tempfile
 import threading
 import uuid
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
+
+from dasksse.scratch import ScratchFolder
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
+    from pathlib import Path
 
 WAVECAR = "WAVECAR"
 
@@ -25,7 +26,7 @@ class Wavefunction:
     """
 
     _lock: threading.Lock = field(default_factory=threading.Lock)
-    _scratch: tempfile.TemporaryDirectory[str] | None = None
+    _scratch: ScratchFolder | None = None
     _kept: tuple[Hashable, Path] | None = None
 
     def take(self, likeness: Hashable, folder: Path) -> bool:
@@ -45,8 +46,8 @@ class Wavefunction:
         """Take it out of a folder; a full temporary folder only means that nothing is kept."""
         with self._lock:
             if self._scratch is None:
-                self._scratch = tempfile.TemporaryDirectory(prefix="dasksse-wavefunction-")
-            place = Path(self._scratch.name) / uuid.uuid4().hex
+                self._scratch = ScratchFolder("wavefunction")
+            place = self._scratch.path / uuid.uuid4().hex
         try:
             shutil.move(folder / WAVECAR, place)
         except OSError:
