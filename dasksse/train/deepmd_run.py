@@ -93,7 +93,7 @@ def run_child(
     job
         Its task and what that needs; written to ``workdir/<task>.json``.
     workdir
-        Existing folder; everything is written here, the log to ``<task>.log``.
+        Made if it is not there; everything is written here, the log to ``<task>.log``.
     workplace
         Threads and command prefix; a child that is silent for its ``hung_after_s`` is ended.
     on_poll
@@ -107,6 +107,7 @@ def run_child(
         When the child fails or is silent for too long; carries the end of its log.
     """
     task = job["task"]
+    workdir.mkdir(parents=True, exist_ok=True)
     (workdir / f"{task}.json").write_text(json.dumps(job, indent=1))
     (workdir / f"{task}{CLAIM_SUFFIX}").unlink(missing_ok=True)
     child = [sys.executable, "-P", "-m", "dasksse.train.deepmd_child", f"{task}.json"]

@@ -63,7 +63,6 @@ def describe_model(model: Path, *, workdir: Path, workplace: Workplace = HERE) -
         When it cannot be loaded.
     """
     backends = backends_of([model])
-    workdir.mkdir(parents=True, exist_ok=True)
     job = {
         "task": "describe",
         "backends": backends,
@@ -108,7 +107,6 @@ def compress_model(model: Path, *, workdir: Path, workplace: Workplace = HERE) -
         nearest neighbours.
     """
     backends = backends_of([model])
-    workdir.mkdir(parents=True, exist_ok=True)
     compressed = f"compressed_model{BACKENDS[backends[0]].model_suffix}"
     job = {
         "task": "compress",

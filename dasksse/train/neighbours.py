@@ -10,7 +10,7 @@ from ase.data import atomic_numbers
 from scipy.spatial import KDTree
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -71,6 +71,14 @@ def neighbour_counts(
     return counts
 
 
+def _sampled(labels: Sequence[tuple[str, Labels]]) -> Iterator[tuple[Frames, int]]:
+    """About 100 good frames of all data sets, spread evenly: frames and the index of one."""
+    stride = max(1, sum(len(part) for _, part in labels) // SAMPLED_FRAMES)
+    for _, part in labels:
+        for index in np.flatnonzero(part.is_good)[::stride]:
+            yield part.frames, int(index)
+
+
 def suggest_sel(
     labels: Sequence[tuple[str, Labels]],
     *,
@@ -104,15 +112,12 @@ def suggest_sel(
     list[int]
         Places for each type, at least 4; a single number of them where they are shared.
     """
-    total = sum(len(part) for _, part in labels)
-    stride = max(1, total // SAMPLED_FRAMES)
     largest = np.zeros(1 if shared else len(type_map), dtype=np.int64)
-    for _, part in labels:
-        for index in np.flatnonzero(part.is_good)[::stride]:
-            counts = neighbour_counts(part.frames, index, type_map=type_map, cutoff_A=rcut_A)
-            if shared:
-                counts = counts.sum(axis=1, keepdims=True)
-            largest = np.maximum(largest, counts.max(axis=0))
+    for frames, index in _sampled(labels):
+        counts = neighbour_counts(frames, index, type_map=type_map, cutoff_A=rcut_A)
+        if shared:
+            counts = counts.sum(axis=1, keepdims=True)
+        largest = np.maximum(largest, counts.max(axis=0))
     places = np.ceil(margin * largest / _MULTIPLE).astype(int) * _MULTIPLE
     return [int(n) for n in np.maximum(places, _MULTIPLE)]
 
@@ -125,17 +130,12 @@ def nearest_distance_A(labels: Sequence[tuple[str, Labels]]) -> float:
     labels
         Data sets by name, with at least one good frame among them.
     """
-    total = sum(len(part) for _, part in labels)
-    stride = max(1, total // SAMPLED_FRAMES)
     smallest = np.inf
-    for _, part in labels:
-        for index in np.flatnonzero(part.is_good)[::stride]:
-            frames = part.frames
-            reach_A = float(np.abs(np.linalg.det(frames.cells[index])) / frames.n_atoms) ** (
-                1 / 3
-            )
-            # at least one pair is no farther apart than in the densest packing of spheres
-            points, _ = _images(frames.positions[index], frames.cells[index], 1.2 * reach_A)
-            distances, _ = KDTree(points).query(points, k=2)
-            smallest = min(smallest, float(distances[:, 1].min()))
+    for frames, index in _sampled(labels):
+        cell = frames.cells[index]
+        reach_A = float(np.abs(np.linalg.det(cell)) / frames.n_atoms) ** (1 / 3)
+        # at least one pair is no farther apart than in the densest packing of spheres
+        points, _ = _images(frames.positions[index], cell, 1.2 * reach_A)
+        distances, _ = KDTree(points).query(points, k=2)
+        smallest = min(smallest, float(distances[:, 1].min()))
     return smallest
