@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from dasksse.study.usable import broke_off
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -102,12 +104,8 @@ def _why_not(
     from dasksse.analyse.transport import Usage
     from dasksse.analyse.vibration import melted_elements
 
-    if run.n_frames < payload["n_planned"]:
-        interval_ps = run.frame_interval_ps
-        return (
-            f"a run broke off after {(run.n_frames - 1) * interval_ps:.4g} of "
-            f"{(payload['n_planned'] - 1) * interval_ps:.4g} ps"
-        )
+    if end := broke_off(run, payload["n_planned"]):
+        return f"a run {end}"
     steady = volumes[first:]
     if len(steady) < FEWEST_FRAMES:
         return f"{len(steady)} frames after equilibration, needed: {FEWEST_FRAMES}"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dasksse.analyse.correlated_mean import correlated_mean
+from dasksse.study.usable import broke_off
 from dasksse.units import BOLTZMANN_EV_K
 
 if TYPE_CHECKING:
@@ -42,10 +43,8 @@ def measure(payload: Mapping[str, Json], context: UnitContext) -> dict[str, Any]
     if not runs:
         return {"left_out": "; ".join(damaged) or "the run was lost"}
     run = runs[0]
-    interval_ps, planned = run.frame_interval_ps, payload["n_planned"]
-    if run.n_frames < planned:
-        reached_ps, planned_ps = (run.n_frames - 1) * interval_ps, (planned - 1) * interval_ps
-        return {"left_out": f"broke off after {reached_ps:.4g} of {planned_ps:.4g} ps"}
+    if end := broke_off(run, payload["n_planned"]):
+        return {"left_out": end}
     potential, temperature_K = run.scalars("energy"), run.scalars("temperature")
     rest = run.n_frames - run.n_equilibration
     if potential is None or temperature_K is None or rest < FEWEST_FRAMES:
@@ -53,12 +52,12 @@ def measure(payload: Mapping[str, Json], context: UnitContext) -> dict[str, Any]
     return {
         "left_out": "",
         "n_atoms": len(run.numbers),
-        "length_ps": (rest - 1) * interval_ps,
+        "length_ps": (rest - 1) * run.frame_interval_ps,
         **energy_conservation(
             potential[run.n_equilibration :],
             temperature_K[run.n_equilibration :],
             n_atoms=len(run.numbers),
-            interval_ps=interval_ps,
+            interval_ps=run.frame_interval_ps,
         ),
     }
 

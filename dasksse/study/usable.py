@@ -1,4 +1,4 @@
-"""Points of D(T) that can be compared, and what is to be said of the others."""
+"""Runs and points of D(T) that can be compared, and what is to be said of the others."""
 
 from __future__ import annotations
 
@@ -9,7 +9,17 @@ from dasksse.analyse.diffusion_points import BROKEN_LIMIT
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from dasksse.records import Json
+    from dasksse.records import Json, Trajectory
+
+
+def broke_off(run: Trajectory, n_planned: int) -> str:
+    """That a run has fewer frames than were planned, with both lengths; empty if it has all."""
+    if run.n_frames >= n_planned:
+        return ""
+    reached_ps, planned_ps = (
+        n * run.frame_interval_ps for n in (run.n_frames - 1, n_planned - 1)
+    )
+    return f"broke off after {reached_ps:.4g} of {planned_ps:.4g} ps"
 
 
 def has_whole_framework(point: Mapping[str, Json]) -> bool:
