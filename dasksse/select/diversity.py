@@ -11,7 +11,7 @@ from dasksse.errors import ConfigError, StructureError
 from dasksse.select.descriptor import descriptor
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -32,7 +32,7 @@ class Picker(Protocol):
         rng: np.random.Generator,
         n: int,
         *,
-        already: NDArray[np.float64] | None,
+        labelled: Sequence[Frames],
         deviation: NDArray[np.float64] | None,
     ) -> list[int]:
         """Indices of at most ``n`` frames, no two of them equal."""
@@ -44,7 +44,7 @@ def pick_order(
     method: str,
     seed: int,
     n: int | None,
-    already: NDArray[np.float64] | None = None,
+    labelled: Sequence[Frames] = (),
     deviation: NDArray[np.float64] | None = None,
 ) -> list[int]:
     """Order in which to take frames, the most wanted first.
@@ -61,9 +61,9 @@ def pick_order(
         ``deviation`` does not depend on it.
     n
         Length wanted; all frames when None. It comes out shorter when frames run out.
-    already
-        Descriptors of frames that are labelled already, shape ``(labelled, feature)``;
-        ``farthest_point`` keeps away from them, the others do not look.
+    labelled
+        Frames that have a label already; ``farthest_point`` keeps away from them, the others
+        do not look.
     deviation
         Force deviation of the ensemble, shape ``(frame,)``; ``deviation`` alone needs it.
 
@@ -78,14 +78,14 @@ def pick_order(
     ConfigError
         If there is no such method.
     StructureError
-        If ``already`` is of another set of species.
+        If labelled frames are of another set of species.
     ValueError
         If ``deviation`` is asked for and not given.
 
     Notes
     -----
     Farthest-point sampling (Gonzalez 1985, doi:10.1016/0304-3975(85)90224-5) costs one pass
-    over the candidates for each pick, plus one over ``already`` for each candidate.
+    over the candidates for each pick, plus one over the labelled frames for each candidate.
     """
     if method not in PICKERS:
         near = get_close_matches(method, PICKERS, n=1, cutoff=0.0)
@@ -96,7 +96,7 @@ def pick_order(
         raise ConfigError(msg)
     wanted = len(frames) if n is None else min(n, len(frames))
     rng = np.random.default_rng(seed)
-    return PICKERS[method](frames, rng, wanted, already=already, deviation=deviation)
+    return PICKERS[method](frames, rng, wanted, labelled=labelled, deviation=deviation)
 
 
 def _random(
@@ -145,7 +145,7 @@ def _farthest_point(
     rng: np.random.Generator,
     n: int,
     *,
-    already: NDArray[np.float64] | None,
+    labelled: Sequence[Frames],
     **_: object,
 ) -> list[int]:
     features = descriptor(frames)
@@ -156,8 +156,8 @@ def _farthest_point(
     features = np.where(usable[:, None], features - centre, 0.0)
     # squared distance to the nearest frame taken so far; -1 is out of the game
     nearest = np.where(usable, np.inf, -1.0)
-    if already is not None and np.size(already):
-        nearest = np.minimum(nearest, _nearest_squared(features, already, centre))
+    for part in labelled:
+        nearest = np.minimum(nearest, _nearest_squared(features, descriptor(part), centre))
     if np.isinf(nearest).any():
         pick = int(rng.choice(np.flatnonzero(usable)))
     else:
@@ -174,10 +174,9 @@ def _farthest_point(
 
 
 def _nearest_squared(
-    features: NDArray[np.float64], already: NDArray[np.float64], centre: NDArray[np.float64]
+    features: NDArray[np.float64], known: NDArray[np.float64], centre: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Squared distance of each row to the nearest labelled one, shape ``(frame,)``."""
-    known = np.asarray(already, dtype=float).reshape(-1, np.shape(already)[-1])
     if known.shape[1] != features.shape[1]:
         msg = (
             f"labelled frames have {known.shape[1]} descriptor features and candidates "

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dasksse.select.candidates import REASONS, CandidateSet, Reason, refusals
-from dasksse.select.descriptor import descriptor
 from dasksse.select.diversity import pick_order
 from dasksse.select.trust import ACCURATE, CANDIDATE, FAILED, Shares, classify, shares
 
@@ -132,7 +131,7 @@ def select_frames(
         method=section.diversity,
         seed=diverse_seed,
         n=max_labels,
-        already=_descriptors(labelled),
+        labelled=labelled,
         deviation=candidates.deviation[described],
     )
     if len(order) < max_labels:  # it ended because only equal frames were left
@@ -224,10 +223,6 @@ def _is_among(frames: Frames, labelled: Sequence[Frames]) -> NDArray[np.bool_]:
     if not known:
         return np.zeros(len(frames), dtype=bool)
     return np.array([key in known for key in frames.content_keys()], dtype=bool)
-
-
-def _descriptors(labelled: Sequence[Frames]) -> NDArray[np.float64] | None:
-    return np.concatenate([descriptor(part) for part in labelled]) if labelled else None
 
 
 def _thin(index: NDArray[np.int64], limit: int, seed: int) -> NDArray[np.int64]:

@@ -38,13 +38,11 @@ def draw_points(
     points: Sequence[DiffusionPoint],
     colour: str,
     marker: str,
-    *,
-    is_hollow: bool = False,
 ) -> None:
-    """Values with errors, bounds as arrows; hollow when asked for, or left out of the fit."""
+    """Values with errors, bounds as arrows; hollow when left out of the fit."""
     for point in points:
         value, shade = point.D_m2_s, MUTED if point.left_out else colour
-        is_empty = is_hollow or bool(point.left_out)
+        is_empty = bool(point.left_out)
         if value is not None:
             error = point.D_err_m2_s or 0.0
             axes.errorbar(

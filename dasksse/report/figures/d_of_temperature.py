@@ -1,4 +1,4 @@
-"""D against temperature of several cases, with published values behind them."""
+"""D against temperature of several cases."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from dasksse.analyse.diffusion_points import DiffusionPoint, leave_out
 from dasksse.errors import AnalysisError
 from dasksse.report.figures.arrhenius_parts import draw_points, finish_axes
-from dasksse.report.figures.style import CYCLE, MARKERS, MUTED, styled
+from dasksse.report.figures.style import CYCLE, MARKERS, styled
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,13 +32,10 @@ class Series:
     points
         With ``temperature_K``, ``D_m2_s``, ``D_err_m2_s``, ``upper_bound_m2_s``; None or absent
         where unknown.
-    is_published
-        Values of others: hollow and grey.
     """
 
     label: str
     points: Sequence[Mapping[str, Json]]
-    is_published: bool = False
 
 
 def _known(point: Mapping[str, Json]) -> dict[str, Any]:
@@ -59,9 +56,8 @@ def d_of_temperature(series: Sequence[Series], *, mobile_species: str) -> Figure
     for place, one in enumerate(series):
         points = leave_out([DiffusionPoint(**_known(point)) for point in one.points])
         marker = MARKERS[place % len(MARKERS)]
-        colour = MUTED if one.is_published else CYCLE[place % len(CYCLE)]
-        face = "white" if one.is_published else colour
-        draw_points(axes, points, colour, marker, is_hollow=one.is_published)
+        colour = CYCLE[place % len(CYCLE)]
+        draw_points(axes, points, colour, marker)
         known = sorted(
             (p for p in points if p.has_D and not p.left_out), key=lambda p: p.temperature_K
         )
@@ -70,14 +66,12 @@ def d_of_temperature(series: Sequence[Series], *, mobile_species: str) -> Figure
             [p.D_m2_s or np.nan for p in known],
             color=colour,
             linewidth=0.8,
-            linestyle=":" if one.is_published else "-",
         )
         axes.plot(
             [],
             [],
             color=colour,
             marker=marker,
-            markerfacecolor=face,
             linestyle="none",
             label=one.label,
         )

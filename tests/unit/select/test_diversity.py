@@ -55,11 +55,11 @@ def test_farthest_point_starts_far_from_what_is_labelled(
 ) -> None:
     frames = make_frames(20)
     features = descriptor(frames)
-    labelled = features[:5]
+    labelled = [frames.take([0, 1]), frames.take([2, 3, 4])]
 
-    order = pick_order(frames, method="farthest_point", seed=0, n=None, already=labelled)
+    order = pick_order(frames, method="farthest_point", seed=0, n=None, labelled=labelled)
 
-    distances = np.linalg.norm(features[:, None] - labelled, axis=2).min(axis=1)
+    distances = np.linalg.norm(features[:, None] - features[:5], axis=2).min(axis=1)
     assert order[0] == np.argmax(distances)
     assert sorted(order) == list(range(5, 20))
 
@@ -67,11 +67,11 @@ def test_farthest_point_starts_far_from_what_is_labelled(
 def test_labelled_frames_are_compared_in_blocks_with_an_equal_result(
     make_frames: Callable[..., Frames], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    frames, labelled = make_frames(20), descriptor(make_frames(7, seed=9))
-    whole = pick_order(frames, method="farthest_point", seed=0, n=8, already=labelled)
+    frames, labelled = make_frames(20), [make_frames(7, seed=9)]
+    whole = pick_order(frames, method="farthest_point", seed=0, n=8, labelled=labelled)
 
     monkeypatch.setattr("dasksse.select.diversity._BLOCK_VALUES", 30)
-    in_blocks = pick_order(frames, method="farthest_point", seed=0, n=8, already=labelled)
+    in_blocks = pick_order(frames, method="farthest_point", seed=0, n=8, labelled=labelled)
 
     assert in_blocks == whole
 
@@ -92,9 +92,10 @@ def test_labelled_frames_without_descriptor_are_as_good_as_none(
     make_frames: Callable[..., Frames], rows: int
 ) -> None:
     frames = make_frames(10)
-    unknown = np.full((rows, descriptor(frames).shape[1]), np.nan)
+    lost = make_frames(3, seed=9).take(range(rows))
+    unknown = replace(lost, positions=np.full_like(lost.positions, np.nan))
 
-    order = pick_order(frames, method="farthest_point", seed=4, n=5, already=unknown)
+    order = pick_order(frames, method="farthest_point", seed=4, n=5, labelled=[unknown])
 
     assert order == pick_order(frames, method="farthest_point", seed=4, n=5)
 
@@ -184,7 +185,8 @@ def test_an_unknown_method_is_refused_with_the_nearest_name(
 def test_labelled_frames_of_other_species_are_refused(
     make_frames: Callable[..., Frames],
 ) -> None:
-    with pytest.raises(StructureError, match="7 descriptor features"):
-        pick_order(
-            make_frames(3), method="farthest_point", seed=0, n=1, already=np.zeros((2, 7))
-        )
+    frames = make_frames(3)
+    others = replace(frames, numbers=np.full_like(frames.numbers, 11))
+
+    with pytest.raises(StructureError, match="16 descriptor features"):
+        pick_order(frames, method="farthest_point", seed=0, n=1, labelled=[others])
