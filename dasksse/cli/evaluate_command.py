@@ -60,6 +60,7 @@ def _print(console: Console, values: dict[str, Any]) -> None:
     console.print(table)
     if len(values["materials"]) > 1:
         console.print(_material_table(values["materials"]))
+    console.print(_element_table(values["elements"]))
     console.print(f"{values['n_frames']} frames, {values['n_atoms']} atoms", highlight=False)
 
 
@@ -73,9 +74,27 @@ def _material_table(materials: dict[str, Any]) -> Table:
     return table
 
 
+def _element_table(elements: dict[str, Any]) -> Table:
+    """Force errors by element; a slope below one is that of a potential too soft."""
+    table = Table(box=None, pad_edge=False)
+    table.add_column("forces on, mean ± std")
+    for title in ("F (meV/Å)", "RMS of labels (meV/Å)", "slope, model against label"):
+        table.add_column(title, justify="right")
+    for symbol, errors in elements.items():
+        mean, std = errors["mean"], errors["std"]
+        force, slope = "force_rmse_meV_A", "force_slope"
+        table.add_row(
+            symbol,
+            f"{_cell(mean[force])} ± {_cell(std[force])}",
+            _cell(errors["force_rms_meV_A"]),
+            f"{_cell(mean[slope], 3)} ± {_cell(std[slope], 3)}",
+        )
+    return table
+
+
 def _means(errors: dict[str, Any]) -> list[str]:
     return [f"{_cell(errors['mean'][k])} ± {_cell(errors['std'][k])}" for k in _COLUMNS]
 
 
-def _cell(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2f}"
+def _cell(value: float | None, digits: int = 2) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"

@@ -77,6 +77,7 @@ class Display:
         self._pace = Pace(share=UPDATE_SHARE, least_s=UPDATE_INTERVAL_S)
         self._eta_s: float | None = None
         self._rates: dict[str, tuple[float, float]] = {}
+        self._first_seen: dict[str, tuple[float, float]] = {}
         self._describe = ""
 
     def start(self) -> None:
@@ -147,13 +148,18 @@ class Display:
         if self._pace.due_in_s() > 0.0:
             return
         with self._pace:
-            progress = [(unit.kind, *self._read_progress(unit)) for unit in in_flight.values()]
+            progress = {
+                key: (unit.kind, *self._read_progress(unit)) for key, unit in in_flight.items()
+            }
             known = self._amounts(still_open)
+            running = dict.fromkeys(known, 0.0)
+            for kind, amount, _ in progress.values():
+                running[kind] = running.get(kind, 0.0) + amount
             for kind, (done, total) in known.items():
-                running = sum(amount for name, amount, _ in progress if name == kind)
-                notes = [note for name, _, note in progress if note and name == kind]
-                self._set_bar(kind, done + running, total, notes[0] if notes else "")
-            self._eta_s = self._time_to_go(known)
+                notes = [note for name, _, note in progress.values() if note and name == kind]
+                self._set_bar(kind, done + running[kind], total, notes[0] if notes else "")
+            seen = {key: (kind, amount) for key, (kind, amount, _) in progress.items()}
+            self._eta_s = self._time_to_go(running, self._rates_with(seen))
             self._line.plain = self._status(stage, len(in_flight))
             if self._live is None:
                 self._print_now_and_then()
@@ -199,14 +205,37 @@ class Display:
         except (OSError, ValueError, KeyError):
             return 0.0, ""
 
-    def _time_to_go(self, known: Mapping[str, tuple[float, float]]) -> float | None:
+    def _rates_with(
+        self, seen: Mapping[str, tuple[str, float]]
+    ) -> dict[str, tuple[float, float]]:
+        """Work and its time of finished units and of those under way, by kind.
+
+        Of a unit under way counts what it did since it was first seen here: the rest may be
+        from before an interruption.
+        """
+        now = time.monotonic()
+        first = {
+            key: self._first_seen.get(key, (now, amount)) for key, (_, amount) in seen.items()
+        }
+        self._first_seen = first
+        rates = dict(self._rates)
+        for key, (kind, amount) in seen.items():
+            since, before = first[key]
+            if amount > before:
+                work, spent = rates.get(kind, (0.0, 0.0))
+                rates[kind] = (work + amount - before, spent + now - since)
+        return rates
+
+    def _time_to_go(
+        self, running: Mapping[str, float], rates: Mapping[str, tuple[float, float]]
+    ) -> float | None:
         """At most this long: the whole schedule, at the rates seen or estimated."""
         if self._estimate is None:
             return None
         seconds = 0.0
         for kind, amount in self._estimate.amounts.items():
-            done = known.get(kind, (0.0, 0.0))[0]
-            work, spent = self._rates.get(kind, (0.0, 0.0))
+            done = self._rates.get(kind, (0.0, 0.0))[0] + running.get(kind, 0.0)
+            work, spent = rates.get(kind, (0.0, 0.0))
             rate = spent / work if work > 0 else self._estimate.seconds_each(kind)
             if rate is None:
                 return None

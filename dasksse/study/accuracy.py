@@ -251,16 +251,19 @@ def _element_table(rows: Sequence[Mapping[str, Json]]) -> Table:
         line = {"Material": row["material"]}
         for element in elements:
             found = row["by_element"].get(element)
-            line[f"{element}, F [meV/Å]"] = (
-                "–"
-                if found is None
-                else f"{found['force_rmse_meV_A']:.3g} of {found['force_rms_meV_A']:.4g}"
-            )
+            line[f"{element}, F [meV/Å]"] = "–" if found is None else _of_element(found)
         lines.append(line)
     return Table(
-        "Force error of the first member by element, and the RMS force of the labels",
+        "Force error of the first member by element, the RMS force of the labels, and the "
+        "slope of predicted against labelled forces: below one a potential is too soft",
         tuple(lines),
     )
+
+
+def _of_element(found: Mapping[str, Json]) -> str:
+    text = f"{found['force_rmse_meV_A']:.3g} of {found['force_rms_meV_A']:.4g}"
+    slope = found["force_slope"]
+    return text if slope is None else f"{text}, slope {slope:.3f}"
 
 
 def _level(row: Mapping[str, Json]) -> Level:

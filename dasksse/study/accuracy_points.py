@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from ase.data import chemical_symbols
 
+from dasksse.train import force_slope
 from dasksse.units import MEV_PER_EV
 
 if TYPE_CHECKING:
@@ -26,8 +27,8 @@ def points(payload: Mapping[str, Json], context: UnitContext) -> dict[str, Any]:
     -------
     dict
         By set: ``force_rms_meV_A`` and ``energy_std_meV_atom`` of the labels, ``by_element``
-        with RMSE and RMS of the force, and ``points`` to draw; errors are those of the first
-        member.
+        with RMSE, RMS and slope of the force, and ``points`` to draw; errors are those of the
+        first member.
     """
     with np.load(context.run_dir / payload["file"]) as file:
         return {
@@ -51,6 +52,7 @@ def _of_set(arrays: Arrays, *, n_energies: int, n_forces: int) -> dict[str, Any]
         chemical_symbols[number]: {
             "force_rmse_meV_A": _rms_meV((model - label)[numbers == number]),
             "force_rms_meV_A": _rms_meV(label[numbers == number]),
+            "force_slope": force_slope(label[numbers == number], model[numbers == number]),
         }
         for number in np.unique(numbers)
     }

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dasksse.label.importing import read_deepmd_data, read_extxyz
 from dasksse.train.accuracy import (
+    force_slope,
     max_force_deviation,
+    report_by_element,
     report_by_material,
     report_of,
     rmse,
@@ -30,12 +32,14 @@ __all__ = [
     "describe_model",
     "evaluate_models",
     "evaluate_report",
+    "force_slope",
     "max_force_deviation",
     "nearest_distance_A",
     "read_deepmd_data",
     "read_extxyz",
     "read_labels",
     "read_learning_curve",
+    "report_by_element",
     "report_by_material",
     "report_of",
     "rmse",

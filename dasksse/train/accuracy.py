@@ -53,10 +53,12 @@ def _squares(prediction: Prediction, labels: Labels) -> _Squares:
     )
 
 
-def _finite(values: NDArray[np.float64]) -> dict[str, float | None]:
+def _finite(
+    values: NDArray[np.float64], keys: Sequence[str] = _QUANTITIES
+) -> dict[str, float | None]:
     return {
         key: float(value) if np.isfinite(value) else None
-        for key, value in zip(_QUANTITIES, values, strict=True)
+        for key, value in zip(keys, values, strict=True)
     }
 
 
@@ -157,6 +159,79 @@ def report_by_material(
         formula: _pooled([predictions[i] for i in chosen], [labels[i] for i in chosen])
         for formula, chosen in parts.items()
     }
+
+
+def report_by_element(
+    predictions: Sequence[Prediction], labels: Sequence[Labels]
+) -> dict[str, dict[str, Any]]:
+    """Errors of the force on the atoms of each element, and whether they are too soft.
+
+    Parameters
+    ----------
+    predictions, labels
+        One of each for every data set, at least one; bad labels are left out.
+
+    Returns
+    -------
+    dict
+        Symbol to ``n_forces`` (components), ``force_rms_meV_A`` of the labels, and ``mean`` and
+        ``std`` over the models (sample standard deviation, None of a single one) of
+        ``force_rmse_meV_A`` and ``force_slope``; elements in order of atomic number. The slope
+        is None where all forces of the labels are zero.
+
+    Notes
+    -----
+    ``force_slope`` is ``sum(F_model F_label) / sum(F_label**2)``, the line through the origin.
+    Below one the potential is too soft: barriers come out too low and D too high (Deng et al.
+    2025, doi:10.1038/s41524-024-01500-6).
+    """
+    found: dict[int, list[tuple[NDArray[np.float64], NDArray[np.float64]]]] = {}
+    for prediction, part in zip(predictions, labels, strict=True):
+        n_models = len(prediction.forces)
+        for number in np.unique(part.frames.numbers):
+            atoms = part.frames.numbers == number
+            model = prediction.forces[:, part.is_good][:, :, atoms].reshape(n_models, -1)
+            label = part.forces[part.is_good][:, atoms].ravel()
+            found.setdefault(int(number), []).append((model, label))
+    return {
+        chemical_symbols[number]: _of_element(
+            np.concatenate([model for model, _ in parts], axis=1),
+            np.concatenate([label for _, label in parts]),
+        )
+        for number, parts in sorted(found.items())
+    }
+
+
+def _of_element(model: NDArray[np.float64], label: NDArray[np.float64]) -> dict[str, Any]:
+    """Errors of force components ``(model, component)`` against labels ``(component,)``."""
+    error = MEV_PER_EV * np.sqrt(np.mean((model - label) ** 2, axis=1))
+    slope = [force_slope(label, one) for one in model]
+    table = np.array([error, [np.nan if one is None else one for one in slope]])
+    spread = np.std(table, axis=1, ddof=1) if len(model) > 1 else np.full(2, np.nan)
+    keys = ("force_rmse_meV_A", "force_slope")
+    return {
+        "n_forces": len(label),
+        "force_rms_meV_A": MEV_PER_EV * float(np.sqrt(np.mean(label**2))),
+        "mean": _finite(table.mean(axis=1), keys),
+        "std": _finite(spread, keys),
+    }
+
+
+def force_slope(label: NDArray[np.float64], model: NDArray[np.float64]) -> float | None:
+    """Slope of the line through the origin of predicted against labelled force components.
+
+    Parameters
+    ----------
+    label, model
+        Components of equal order and unit, of equal shape.
+
+    Returns
+    -------
+    float | None
+        Below one for a potential that is too soft; None where all labels are zero.
+    """
+    square = float(np.vdot(label, label))
+    return float(np.vdot(label, model)) / square if square > 0.0 else None
 
 
 def max_force_deviation(

@@ -9,7 +9,7 @@ import numpy as np
 from ase.data import chemical_symbols
 
 from dasksse.errors import ConfigError, TrainingError
-from dasksse.train.accuracy import report_by_material, report_of
+from dasksse.train.accuracy import report_by_element, report_by_material, report_of
 from dasksse.train.backends import BACKENDS
 from dasksse.train.dataset import atom_types
 from dasksse.train.deepmd_run import PROGRAM, backend_named, run_child
@@ -171,8 +171,9 @@ def evaluate_report(
     -------
     dict
         As :func:`dasksse.train.rmse`, with the ``path`` of each model, ``n_frames`` (good
-        labels), ``n_atoms`` (atoms in all of these frames, so three force components each) and
-        ``materials``, the same by reduced formula (:func:`report_by_material`).
+        labels), ``n_atoms`` (atoms in all of these frames, so three force components each),
+        ``materials``, the same by reduced formula (:func:`report_by_material`), and
+        ``elements``, the errors of their forces (:func:`report_by_element`).
 
     Raises
     ------
@@ -193,5 +194,6 @@ def evaluate_report(
     )
     labels = [part for _, part in good]
     return report_of(models, predictions, labels) | {
-        "materials": report_by_material(predictions, labels, type_map=type_map)
+        "materials": report_by_material(predictions, labels, type_map=type_map),
+        "elements": report_by_element(predictions, labels),
     }

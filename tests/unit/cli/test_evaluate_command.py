@@ -28,7 +28,15 @@ def _errors(force: float, n_frames: int) -> dict[str, Any]:
 def _printed(materials: dict[str, Any]) -> str:
     stream = io.StringIO()
     console = Console(file=stream, width=120, color_system=None)
-    evaluate_command._print(console, _errors(80.0, 7) | {"materials": materials})
+    elements = {
+        "Li": {
+            "force_rms_meV_A": 511.0,
+            "mean": {"force_rmse_meV_A": 60.1, "force_slope": 0.9951},
+            "std": {"force_rmse_meV_A": None, "force_slope": None},
+        }
+    }
+    values = _errors(80.0, 7) | {"materials": materials, "elements": elements}
+    evaluate_command._print(console, values)
     return stream.getvalue()
 
 
@@ -43,3 +51,9 @@ def test_errors_of_each_material_are_printed_where_there_are_several() -> None:
 
 def test_one_material_needs_no_second_table() -> None:
     assert "Li10GeP2S12" not in _printed({"Li10GeP2S12": _errors(80.0, 7)})
+
+
+def test_forces_on_each_element_have_their_slope() -> None:
+    (row,) = [line for line in _printed({}).splitlines() if line.startswith("Li ")]
+
+    assert row.split() == ["Li", "60.10", "±", "-", "511.00", "0.995", "±", "-"]

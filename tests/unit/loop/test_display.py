@@ -4,9 +4,11 @@ import errno
 from io import StringIO
 from typing import TYPE_CHECKING
 
+import pytest
 from rich.console import Console
 
 from dasksse.loop.display import Display
+from dasksse.loop.estimate import Estimate
 from dasksse.records import Unit
 from dasksse.store.folders import PROGRESS, RunFolder, write_json
 
@@ -58,3 +60,46 @@ def test_amounts_count_what_is_done_runs_and_is_open(tmp_path: Path) -> None:
 
     assert "exploration, 1 running" in screen.getvalue()
     assert "exploration MD steps 620/1500" in screen.getvalue()
+
+
+class Training:
+    """A training of 1000 steps as the display sees it, with a clock that is set by hand."""
+
+    def __init__(self, run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 1000.0
+        monkeypatch.setattr("time.monotonic", lambda: self.now)
+        estimate = Estimate()
+        estimate.add("train", 2, 2000.0, 20.0)
+        console = Console(file=StringIO(), width=200)
+        self.display = Display(RunFolder(run_dir), console, estimate=estimate, slots=1)
+        self.unit = Unit("train", "a" * 16, "TRAIN", "x:y", {}, 0, 1000.0)
+        self.progress = RunFolder(run_dir).part("train", self.unit.key) / PROGRESS
+        self.progress.parent.mkdir(parents=True)
+
+    def eta_s(self, *, done: float, after_s: float) -> float:
+        self.now += after_s
+        write_json(self.progress, {"done": done, "note": ""})
+        still_open = {"train": {"units": 2, "amount": 2000.0}}
+        self.display.update("training", {self.unit.key: self.unit}, still_open)
+        eta = self.display.facts()["eta_s"]
+        assert isinstance(eta, float)
+        return eta
+
+
+def test_the_time_to_go_follows_the_unit_that_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    training = Training(tmp_path, monkeypatch)
+
+    assert training.eta_s(done=0.0, after_s=0.0) == pytest.approx(20.0)  # the estimate
+    assert training.eta_s(done=100.0, after_s=50.0) == pytest.approx(1900 * 0.5)
+    assert training.eta_s(done=500.0, after_s=50.0) == pytest.approx(1500 * 0.2)
+
+
+def test_what_was_done_before_an_interruption_tells_no_rate(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    training = Training(tmp_path, monkeypatch)
+
+    assert training.eta_s(done=800.0, after_s=0.0) == pytest.approx(1200 * 0.01)
+    assert training.eta_s(done=900.0, after_s=100.0) == pytest.approx(1100 * 1.0)

@@ -179,7 +179,9 @@ def made_up(
         one = {
             "force_rms_meV_A": 900.0,
             "energy_std_meV_atom": 15.0,
-            "by_element": {"Li": {"force_rmse_meV_A": 60.0, "force_rms_meV_A": 500.0}},
+            "by_element": {
+                "Li": {"force_rmse_meV_A": 60.0, "force_rms_meV_A": 500.0, "force_slope": 0.97}
+            },
             "points": {
                 "energy_label_meV_atom": energy.tolist(),
                 "energy_model_meV_atom": (energy + rng.normal(0.0, 1.9, 300)).tolist(),

@@ -8,7 +8,14 @@ import pytest
 
 from dasksse.errors import AnalysisError, ConfigError
 from dasksse.records import Workplace
-from dasksse.train.accuracy import max_force_deviation, report_by_material, report_of, rmse
+from dasksse.train.accuracy import (
+    force_slope,
+    max_force_deviation,
+    report_by_element,
+    report_by_material,
+    report_of,
+    rmse,
+)
 from dasksse.train.evaluate import Prediction, evaluate_models, evaluate_report
 
 if TYPE_CHECKING:
@@ -201,3 +208,43 @@ def test_errors_by_material_pool_the_data_sets_of_each(
     assert report["Li2PS"]["mean"]["force_rmse_meV_A"] == pytest.approx(20.0 / np.sqrt(2.0))
     assert report["Li2GeS"]["mean"]["force_rmse_meV_A"] == pytest.approx(50.0)
     assert (report["Li2PS"]["n_frames"], report["Li2GeS"]["n_atoms"]) == (4, 16)
+
+
+def test_errors_by_element_tell_which_forces_are_too_soft(
+    make_labels: Callable[..., Labels],
+) -> None:
+    labels = [make_labels((3, 3, 15, 16), n_frames=3), make_labels((3, 16), n_frames=2)]
+    predictions = [_prediction(part, 0.0, 0.0) for part in labels]
+    for prediction, part in zip(predictions, labels, strict=True):
+        is_lithium = part.frames.numbers == 3
+        prediction.forces[0][:, is_lithium] *= 0.8
+        prediction.forces[1][:, is_lithium] *= 0.9
+    labels[0].forces[1] = np.nan  # a bad label
+
+    report = report_by_element(predictions, labels)
+
+    assert list(report) == ["Li", "P", "S"]
+    lithium = report["Li"]
+    assert lithium["n_forces"] == 3 * (2 * 2 + 2)
+    assert lithium["mean"]["force_slope"] == pytest.approx(0.85)
+    assert lithium["std"]["force_slope"] == pytest.approx(0.1 / np.sqrt(2.0))
+    assert lithium["mean"]["force_rmse_meV_A"] == pytest.approx(
+        0.15 * lithium["force_rms_meV_A"]
+    )
+    assert report["S"]["mean"] == pytest.approx({"force_rmse_meV_A": 0.0, "force_slope": 1.0})
+
+
+def test_random_errors_do_not_change_the_slope_and_no_force_has_none() -> None:
+    rng = np.random.default_rng(8)
+    label, error = rng.normal(0.0, 0.9, 40_000), rng.normal(0.0, 0.1, 40_000)
+
+    assert force_slope(label, label + error) == pytest.approx(1.0, abs=3e-3)
+    assert force_slope(np.zeros(3), np.ones(3)) is None
+
+
+def test_one_model_has_no_spread_by_element(make_labels: Callable[..., Labels]) -> None:
+    labels = make_labels()
+
+    report = report_by_element([_prediction(labels, 0.02)], [labels])
+
+    assert report["Li"]["std"] == {"force_rmse_meV_A": None, "force_slope": None}
