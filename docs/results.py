@@ -62,7 +62,37 @@ def _errors(paths: Sequence[Path]) -> str:
         n_frames = found["n_frames"]
         each = f"{found['n_atoms'] / n_frames:.0f}"
         lines.append(f"| {found['frames']} | {n_frames} | {each} | {' | '.join(cells)} |")
-    return "\n".join([*lines, ""])
+    return "\n".join([*lines, "", *_elements(paths)])
+
+
+def _elements(paths: Sequence[Path]) -> list[str]:
+    """Errors of the forces on each element, of the sets that have them."""
+    lines = []
+    for path in paths:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        for symbol, errors in found.get("elements", {}).items():
+            mean, std = errors["mean"], errors["std"]
+            cells = (
+                found["frames"],
+                symbol,
+                f"{mean['force_rmse_meV_A']:.1f} ± {std['force_rmse_meV_A']:.1f}",
+                f"{errors['force_rms_meV_A']:.0f}",
+                f"{mean['force_slope']:.3f} ± {std['force_slope']:.3f}",
+            )
+            lines.append(f"| {' | '.join(cells)} |")
+    if not lines:
+        return []
+    return [
+        (
+            "Forces by element, and the slope of predicted against labelled components: below "
+            "one a potential is too soft (Deng et al. 2025, doi:10.1038/s41524-024-01500-6)."
+        ),
+        "",
+        "| frames | element | F (meV/Å) | RMS of the labels (meV/Å) | slope |",
+        "|---|---|---|---|---|",
+        *lines,
+        "",
+    ]
 
 
 def _section(path: Path) -> str:
