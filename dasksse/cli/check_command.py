@@ -58,9 +58,13 @@ def print_plan(
     config = loaded.config
     systems = ", ".join(f"{name} ({count or '?'} atoms)" for name, count in n_atoms.items())
     console.print(f"[bold]{config.name}[/bold]: {systems}", highlight=False)
+    estimate, rate = estimate_for(loaded, engine, n_atoms, run_dir)
+    has_labels = "label" in estimate.tasks
+    labels = (
+        f"labels from {config.label.calculator.kind}" if has_labels else "no labels to make"
+    )
     console.print(
-        f"labels from {config.label.calculator.kind}; engine {engine.kind}; "
-        f"ensemble of {config.train.ensemble_size}",
+        f"{labels}; engine {engine.kind}; ensemble of {config.train.ensemble_size}",
         highlight=False,
     )
     schedule = Table(title="Schedule", title_justify="left", box=None, pad_edge=False)
@@ -75,14 +79,15 @@ def print_plan(
             ", ".join(f"{length:g}" for length in line.lengths_ps),
             f"up to {line.max_generations}",
         )
-    console.print(schedule)
-    estimate, rate = estimate_for(loaded, engine, n_atoms, run_dir)
+    if config.explore.schedule:
+        console.print(schedule)
     console.print(_estimate_table(estimate))
-    console.print(_about_labels(estimate, rate), highlight=False, markup=False)
+    if has_labels:
+        console.print(_about_labels(estimate, rate), highlight=False, markup=False)
     known = format_core_time(sum(core_s or 0.0 for core_s in estimate.core_s.values()))
-    labels = " and those of the labels" if estimate.core_hours is None else ""
+    unknown = " and those of the labels" if estimate.core_hours is None else ""
     console.print(
-        f"at most {known}{labels}, about {format_bytes(estimate.disk_bytes)} on disk",
+        f"at most {known}{unknown}, about {format_bytes(estimate.disk_bytes)} on disk",
         highlight=False,
     )
 

@@ -168,6 +168,14 @@ def test_time_of_labels_is_that_of_the_kind_unless_a_run_has_measured_it(
     assert re.search(r"labels +\d+ +46 labels +9.20 core-hours\n", after)
 
 
+def test_a_run_without_labels_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    out = check(capsys, CONFIGS.parent / "examples" / "02-lgps-diffusion" / "config.yaml")
+
+    assert "no labels to make" in out
+    assert "sevennet" not in out
+    assert "Schedule" not in out
+
+
 def store_labels(run_dir: Path, *, seconds: tuple[float, ...]) -> None:
     n = len(seconds)
     cells = np.tile(5.0 * np.eye(3), (n, 1, 1))
