@@ -147,7 +147,7 @@ def _verdict(compared: Sequence[ConvergenceInSize]) -> Verdict:
     subject = "Cell size"
     if not compared:
         return Verdict("doubt", subject, "No temperature has a D in two cells.")
-    text = " ".join(one.text for one in compared)
+    text = " ".join(f"At {one.temperature_K:g} K, {one.text}." for one in compared)
     states = {one.state for one in compared}
     if states == {"agree"}:
         return Verdict("trust", subject, text)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.ticker import NullFormatter
+from matplotlib.ticker import LogFormatterSciNotation
 
 from dasksse.report.figures.style import MUTED
 
@@ -118,7 +118,8 @@ def finish_axes(axes: Axes, species: str) -> None:
     axes.set_yscale("log")
     axes.margins(x=0.06, y=0.08)
     axes.autoscale_view()
-    axes.yaxis.set_minor_formatter(NullFormatter())
+    # labels between the powers of ten, where few of these are in sight
+    axes.yaxis.set_minor_formatter(LogFormatterSciNotation(minor_thresholds=(2.0, 0.5)))
     axes.set_xlabel("1000 / T (1/K)")
     axes.set_ylabel(f"$D$ of {species} (m²/s)" if species else "$D$ (m²/s)")
     axes.spines["top"].set_visible(True)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter
+from matplotlib.ticker import LogFormatterSciNotation
 
 from dasksse.errors import AnalysisError
 from dasksse.report.figures.style import FAINT, MARKERS, styled, temperature_colours
@@ -69,7 +69,7 @@ def study_lattice_scaling(
         _draw_points(axes, at, colours[at_K], marker)
         axes.plot([], [], color=colours[at_K], marker=marker, linestyle="none", label=label)
     axes.set_yscale("log")
-    axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.yaxis.set_minor_formatter(LogFormatterSciNotation(minor_thresholds=(2.0, 0.5)))
     axes.set_xlabel("volume (% of the cell)")
     axes.set_ylabel(f"$D$ of {mobile_species} (m²/s)")
     figure.legend(loc="outside lower center", ncols=1)
