@@ -40,11 +40,17 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from dasksse.config.load import LoadedConfig
-    from dasksse.config.schema import RegistrySection
+    from dasksse.config.schema import RegistrySection, RunConfig
     from dasksse.study.outcome import Outcome, StudyKind
 
 FOLDER = "studies"
 """Folder of a run with all of its studies."""
+
+REPORT = "report"
+"""Folder of studies with their page."""
+
+OUTDATED = "done earlier, with another configuration or other models; name it to do it again"
+"""Why a study whose results are there is not on the page."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -91,7 +97,7 @@ def command(arguments: argparse.Namespace) -> int:
     work_through(console, loaded, engine, run, words=_words(arguments, run), scheme="learning")
     study = _study(console, loaded, engine, kinds, run)
     outcomes = study.outcomes
-    page = _write(loaded, kinds, lacking, outcomes, run)
+    page = _write(loaded, lacking, study, run)
     _print(console, kinds, outcomes)
     tell_failed(console, run / FOLDER)
     if arguments.json is not None:
@@ -183,12 +189,24 @@ def _study(
         labels=take_labels(run, root),
         levels=_levels(loaded, run),
         base_dir=loaded.base_dir,
+        earlier=_earlier(loaded.config, kinds, root),
     )
     reproducible = loaded.config.reproducible
     n_units = work(console, study, loaded, engine, root, reproducible=reproducible)
     if n_units:
         seal(folder.root)
     return study
+
+
+def _earlier(config: RunConfig, asked: Sequence[StudyKind], root: Path) -> list[StudyKind]:
+    """Studies of earlier commands that the configuration still allows."""
+    names = _written(root) - {kind.name for kind in asked}
+    return [kind for kind in STUDIES.values() if kind.name in names and not kind.lacks(config)]
+
+
+def _written(root: Path) -> set[str]:
+    """Names of the studies whose results are there."""
+    return {path.stem for path in (root / REPORT / "results").glob("*.json")} & set(STUDIES)
 
 
 def _levels(loaded: LoadedConfig, run: Path) -> tuple[float, float]:
@@ -206,13 +224,12 @@ def _levels(loaded: LoadedConfig, run: Path) -> tuple[float, float]:
 
 
 def _write(
-    loaded: LoadedConfig,
-    kinds: Sequence[StudyKind],
-    lacking: Mapping[str, str],
-    outcomes: Mapping[str, Outcome],
-    run: Path,
+    loaded: LoadedConfig, lacking: Mapping[str, str], study: Protocol, run: Path
 ) -> Path:
-    """Figures, numbers and the page."""
+    """Figures, numbers and the page, of earlier commands too."""
+    outcomes = {**study.earlier_outcomes, **study.outcomes}
+    outdated = _written(run / FOLDER) - set(outcomes) - set(lacking)
+    reasons = {**lacking, **dict.fromkeys(sorted(outdated), OUTDATED)}
     folder = RunFolder(run)
     report = collect_report(folder, Journal(folder.journal, read_only=True))
     system = studied_system(loaded.config, None).name
@@ -227,10 +244,10 @@ def _write(
         if report.label_source
         else "none in this run, the models were there already",
         ensemble=len(take_ensemble(run, run / FOLDER)),
-        left_out={STUDIES[name].title: reason for name, reason in lacking.items()},
+        left_out={STUDIES[name].title: reason for name, reason in reasons.items()},
     )
-    parts = [_part(kind, outcomes[kind.name]) for kind in kinds if kind.name in outcomes]
-    return write_protocol(facts, parts, run / FOLDER / "report")
+    parts = [_part(kind, outcomes[name]) for name, kind in STUDIES.items() if name in outcomes]
+    return write_protocol(facts, parts, run / FOLDER / REPORT)
 
 
 def _part(kind: StudyKind, outcome: Outcome) -> StudyPart:

@@ -262,7 +262,7 @@ def _element_table(rows: Sequence[Mapping[str, Json]]) -> Table:
 
 def _of_element(found: Mapping[str, Json]) -> str:
     text = f"{found['force_rmse_meV_A']:.3g} of {found['force_rms_meV_A']:.4g}"
-    slope = found["force_slope"]
+    slope = found.get("force_slope")  # records of earlier versions have none
     return text if slope is None else f"{text}, slope {slope:.3f}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 from dasksse.errors import ConfigError
@@ -102,6 +103,9 @@ class Protocol:
         Folder that paths in the configuration are relative to.
     levels
         Trust levels [eV/Å]; those of the configuration when None.
+    earlier
+        Studies of earlier commands: nothing is done for them, and their outcomes are given
+        where all they rest on is still there and fits the configuration.
     """
 
     name = "study"
@@ -115,6 +119,7 @@ class Protocol:
         labels: Mapping[str, str],
         base_dir: Path,
         levels: tuple[float, float] | None = None,
+        earlier: Sequence[StudyKind] = (),
     ) -> None:
         self._kinds = kinds
         self._root = root
@@ -122,23 +127,16 @@ class Protocol:
         self._labels = labels
         self._base_dir = base_dir
         self._levels = levels
+        self._earlier = earlier
         self.outcomes: dict[str, Outcome] = {}
         """What was found so far, by study."""
+        self.earlier_outcomes: dict[str, Outcome] = {}
+        """What the studies of earlier commands found, once the plan is finished."""
 
     def plan(self, config: RunConfig, digests: Mapping[str, str], state: RunState) -> Plan:
         """Units that can start now, of all studies at once; those of :data:`ALONE` last."""
         walk = Walk(state)
-        trust = config.select.trust
-        bench = Bench(
-            walk=walk,
-            config=config,
-            digests=digests,
-            models=self._models,
-            labels=tuple(imported_labels(self._labels)),
-            root=self._root,
-            base_dir=self._base_dir,
-            levels=self._levels or (trust.low_eV_A, trust.high_eV_A),
-        )
+        bench = self._bench(walk, config, digests)
         for kind in sorted(self._kinds, key=lambda kind: kind.name == ALONE):
             if kind.name == ALONE and walk.plan.ready:
                 continue
@@ -157,4 +155,30 @@ class Protocol:
                 {str(one.get("error", "")).strip() for one in state.failed.values()}
             )
             walk.block(f"{', '.join(waiting)}: work they rest on failed: {'; '.join(errors)}")
+        if walk.plan.is_finished:
+            self._look_back(config, digests, state)
         return walk.plan
+
+    def _look_back(
+        self, config: RunConfig, digests: Mapping[str, str], state: RunState
+    ) -> None:
+        """Outcomes of earlier studies that need no more work."""
+        for kind in self._earlier:
+            walk = Walk(state)
+            with contextlib.suppress(WaitingError):
+                outcome = kind.conclude(self._bench(walk, config, digests))
+                if outcome is not None and not walk.plan.ready:
+                    self.earlier_outcomes[kind.name] = outcome
+
+    def _bench(self, walk: Walk, config: RunConfig, digests: Mapping[str, str]) -> Bench:
+        trust = config.select.trust
+        return Bench(
+            walk=walk,
+            config=config,
+            digests=digests,
+            models=self._models,
+            labels=tuple(imported_labels(self._labels)),
+            root=self._root,
+            base_dir=self._base_dir,
+            levels=self._levels or (trust.low_eV_A, trust.high_eV_A),
+        )

@@ -193,6 +193,12 @@ class StudyPlayer:
         self._volumes_A3: dict[str, float] = {}
         self._temperatures_K: dict[str, tuple[float, ...]] = {}
 
+    def take_up(self, earlier: StudyPlayer) -> None:
+        """Go on in the folder of other studies."""
+        self.results.update(earlier.results)
+        self.failed.update(earlier.failed)
+        self._volumes_A3.update(earlier._volumes_A3)
+
     def plan(self) -> Plan:
         """What the studies ask for next."""
         digests = {system.name: "0" * 16 for system in self.config.systems}
