@@ -39,6 +39,9 @@ STRATEGIES: dict[str, dict[str, str]] = {
 }
 COMPARED = ["trust", "diverse", "random"]
 NO_LEARNING: dict[str, Any] = {"explore": {"schedule": []}, "probe": {"n_frames": 0}}
+DRAWS: dict[str, Any] = {"training": {"training_data": {"auto_prob": "prob_uniform"}}}
+"""Labels with and without a virial are systems of their own: the teacher's get half of the
+draws, and not the few per cent that they are among start labels without virial."""
 
 Config = dict[str, Any]
 
@@ -112,9 +115,10 @@ def train_first(config: Config, root: Path, seed: int) -> Path:
 def learn(config: Config, root: Path, strategy: str, seed: int) -> Path:
     """One learning run, from the models of the first training."""
     models = sorted(map(str, (root / f"first-{seed}" / "models" / "000").iterdir()))
+    train = {"steps": 0, "initial_models": models, "deepmd": DRAWS}
     changes = {
         "seed": seed,
-        "train": {**config["train"], "steps": 0, "initial_models": models},
+        "train": {**config["train"], **train},
         "select": {**config["select"], **STRATEGIES[strategy], "accurate_checks": 0},
         "probe": {"n_frames": 0},
         "production": None,

@@ -82,6 +82,7 @@ def test_strategies_differ_in_the_selection_alone(
         **first["train"],
         "steps": 0,
         "initial_models": [str(path) for path in models],
+        "deepmd": {"training": {"training_data": {"auto_prob": "prob_uniform"}}},
     }
     assert (first["seed"], first["start"], first["explore"]) == (
         configs["trust"]["seed"],
