@@ -50,7 +50,8 @@ class Display:
     console
         Where to write.
     estimate
-        Work of the whole run, for the time to go.
+        Work of the whole run, for the time to go; None where it is not known beforehand, and
+        the time of the units that are planned so far is shown.
     slots
         Units that run at the same time.
     """
@@ -76,6 +77,7 @@ class Display:
         self._last_plain = 0.0
         self._pace = Pace(share=UPDATE_SHARE, least_s=UPDATE_INTERVAL_S)
         self._eta_s: float | None = None
+        self._planned_s: float | None = None
         self._rates: dict[str, tuple[float, float]] = {}
         self._first_seen: dict[str, tuple[float, float]] = {}
         self._describe = ""
@@ -159,7 +161,10 @@ class Display:
                 notes = [note for name, _, note in progress.values() if note and name == kind]
                 self._set_bar(kind, done + running[kind], total, notes[0] if notes else "")
             seen = {key: (kind, amount) for key, (kind, amount, _) in progress.items()}
-            self._eta_s = self._time_to_go(running, self._rates_with(seen))
+            rates = self._rates_with(seen)
+            self._eta_s = self._time_to_go(running, rates)
+            left = {k: total - done - running[k] for k, (done, total) in known.items()}
+            self._planned_s = self._time_of(left, rates)
             self._line.plain = self._status(stage, len(in_flight))
             if self._live is None:
                 self._print_now_and_then()
@@ -242,9 +247,23 @@ class Display:
             seconds += max(0.0, amount - done) * rate
         return seconds / self._slots
 
+    def _time_of(
+        self, left: Mapping[str, float], rates: Mapping[str, tuple[float, float]]
+    ) -> float | None:
+        """Time of the units that are known of, at the rates seen; None before there is one."""
+        seconds = 0.0
+        for kind, amount in left.items():
+            work, spent = rates.get(kind, (0.0, 0.0))
+            if amount > 0.0 and work <= 0.0:
+                return None
+            seconds += max(0.0, amount) * spent / max(work, 1.0)
+        return seconds / self._slots
+
     def _status(self, stage: str, running: int) -> str:
         elapsed = format_duration(time.monotonic() - self._started)
         text = f"{elapsed}  {stage}, {running} running"
         if self._eta_s is not None:
             text += f", at most {format_duration(self._eta_s)} to go"
+        elif self._estimate is None and self._planned_s:
+            text += f", about {format_duration(self._planned_s)} for what is planned so far"
         return text

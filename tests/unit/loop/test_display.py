@@ -103,3 +103,26 @@ def test_what_was_done_before_an_interruption_tells_no_rate(
 
     assert training.eta_s(done=800.0, after_s=0.0) == pytest.approx(1200 * 0.01)
     assert training.eta_s(done=900.0, after_s=100.0) == pytest.approx(1100 * 1.0)
+
+
+def test_without_an_estimate_the_time_of_what_is_planned_is_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1000.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    screen = StringIO()
+    display = make(tmp_path, screen)
+    unit = Unit("production", "a" * 16, "MD", "x:y", {}, -1, 1000.0)
+    progress = RunFolder(tmp_path).part("production", unit.key) / PROGRESS
+    progress.parent.mkdir(parents=True)
+    write_json(progress, {"done": 0, "note": ""})
+    still_open = {"production": {"units": 2, "amount": 3000.0}}
+    display.update("cell-size", {unit.key: unit}, still_open)
+
+    now += 100.0
+    write_json(progress, {"done": 500, "note": ""})
+    display.update("cell-size", {unit.key: unit}, still_open)
+
+    first, last = screen.getvalue().splitlines()
+    assert "planned" not in first
+    assert "about 8 min 20 s for what is planned so far" in last
