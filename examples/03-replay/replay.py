@@ -9,6 +9,7 @@ The same command continues after an interruption; every run is a folder of `dask
 from __future__ import annotations
 
 import argparse
+import signal
 import subprocess
 import sys
 from collections import defaultdict
@@ -42,6 +43,7 @@ NO_LEARNING: dict[str, Any] = {"explore": {"schedule": []}, "probe": {"n_frames"
 DRAWS: dict[str, Any] = {"training": {"training_data": {"auto_prob": "prob_uniform"}}}
 """Labels with and without a virial are systems of their own: the teacher's get half of the
 draws, and not the few per cent that they are among start labels without virial."""
+AT_WORK: list[subprocess.Popen[bytes]] = []
 
 Config = dict[str, Any]
 
@@ -66,11 +68,20 @@ def run(config: Config, root: Path, name: str) -> Path:
     command = [sys.executable, "-m", "dasksse.run", str(path), "--dir", str(root / name)]
     print(f"{name}: at work, see {root / name}.log", flush=True)
     with (root / f"{name}.log").open("ab") as log:
-        done = subprocess.run(command, stdout=log, stderr=subprocess.STDOUT, check=False)  # noqa: S603
-    if done.returncode:
+        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)  # noqa: S603
+        AT_WORK.append(process)
+        code = process.wait()
+    if code:
         end = read_log_tail(root / f"{name}.log", lines=5)
-        sys.exit(f"{name}: ended with exit code {done.returncode}\n{end}")
+        sys.exit(f"{name}: ended with exit code {code}\n{end}")
     return root / name
+
+
+def end_runs(number: int, _frame: object) -> None:
+    """End the runs with this program; the same command goes on with them."""
+    for process in AT_WORK:
+        process.terminate()
+    sys.exit(128 + number)
 
 
 def with_teacher(config: Config, root: Path) -> Config:
@@ -188,6 +199,7 @@ def main() -> None:
     parser.add_argument("--strategies", nargs="+", choices=STRATEGIES, default=COMPARED)
     parser.add_argument("--jobs", type=int, default=1, help="runs at once")
     asked = parser.parse_args()
+    signal.signal(signal.SIGTERM, end_runs)
     name = "quick" if asked.quick else "base"
     root = (asked.dir or Path("runs") / f"replay-{name}").absolute()
     root.mkdir(parents=True, exist_ok=True)
