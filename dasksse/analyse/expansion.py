@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.stats import chi2 as chi2_law
+from scipy.special import chdtrc
 
 from dasksse.errors import AnalysisError
 
@@ -104,5 +104,5 @@ def linear_expansion(
         reference_K=reference_K,
         n_points=len(x),
         chi2_reduced=chi2 / freedom if freedom else None,
-        chance=float(chi2_law.sf(chi2, freedom)) if freedom else None,
+        chance=float(chdtrc(freedom, chi2)) if freedom else None,
     )

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
-from scipy.signal import find_peaks
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -78,6 +77,8 @@ def _crossing(values: NDArray[np.float64], level: float) -> float:
 
 def _peaks(smooth: NDArray[np.float64], g_err: NDArray[np.float64]) -> NDArray[np.int64]:
     """Places of peaks that are no noise."""
+    from scipy.signal import find_peaks  # takes most of a second to load
+
     places, facts = find_peaks(smooth, prominence=0.0)
     needed = _least_rise(smooth[places], g_err[places])
     return np.asarray(places[facts["prominences"] > needed])

@@ -276,7 +276,12 @@ _COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
 ``_`` for ``-``."""
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
+    """Parser of all commands, with the arguments of the one that the words name.
+
+    The arguments of some commands need modules that take a second to load.
+    """
+    asked = next((word for word in words if word in _COMMANDS), "")
     parser = argparse.ArgumentParser(
         prog="dasksse",
         description="From a crystal and one YAML file to a checked potential and D(T).",
@@ -284,7 +289,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"dasksse {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, (summary, add_arguments) in _COMMANDS.items():
-        add_arguments(commands.add_parser(name, help=summary, description=summary))
+        command = commands.add_parser(name, help=summary, description=summary)
+        if name == asked:
+            add_arguments(command)
     return parser
 
 
@@ -311,7 +318,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     int
         0 done, 1 failed, 2 bad input, 3 stopped by the failure budget, 130 interrupted.
     """
-    arguments = _parser().parse_args(argv)
+    words = sys.argv[1:] if argv is None else argv
+    arguments = _parser(words).parse_args(words)
     module = importlib.import_module(
         f"dasksse.cli.{arguments.command.replace('-', '_')}_command"
     )

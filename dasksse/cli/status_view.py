@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from dasksse.report.figures.style import SHARE_COLOURS
+from dasksse.report.colours import SHARE_COLOURS
 from dasksse.report.formats import (
     SECONDS_PER_HOUR,
     UNKNOWN,

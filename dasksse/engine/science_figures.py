@@ -21,6 +21,7 @@ from bokeh.models import (
 )
 from bokeh.plotting import figure
 
+from dasksse.report.colours import SHARE_COLOURS
 from dasksse.report.figures.arrhenius_parts import TOP_TICKS_K
 from dasksse.report.figures.style import (
     CYCLE,
@@ -28,7 +29,6 @@ from dasksse.report.figures.style import (
     INK,
     MUTED,
     SET_COLOURS,
-    SHARE_COLOURS,
     cycle_colours,
 )
 from dasksse.report.formats import format_number, format_value_error, is_known

@@ -21,7 +21,8 @@ from bokeh.models import Div
 from dasksse.engine.science_figures import make_panels
 from dasksse.engine.watching import SCIENCE_PAGE
 from dasksse.errors import StoreError
-from dasksse.report.figures.style import FAINT, INK, MUTED, SHARE_COLOURS
+from dasksse.report.colours import SHARE_COLOURS
+from dasksse.report.figures.style import FAINT, INK, MUTED
 from dasksse.report.formats import (
     SECONDS_PER_HOUR,
     format_core_time,

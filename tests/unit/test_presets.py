@@ -283,7 +283,7 @@ def test_small_twin_is_small(path: Path) -> None:
 def test_readme_shows_every_command() -> None:
     shown = {shlex.split(line)[1] for line in _readme_commands() if line.startswith("dasksse")}
 
-    choices = next(a for a in _parser()._actions if a.dest == "command").choices
+    choices = next(a for a in _parser([])._actions if a.dest == "command").choices
     assert shown == set(choices or ())
 
 
@@ -295,7 +295,7 @@ def test_command_of_the_readme_parses(line: str) -> None:
     arguments = words[program + 1 :]
     if words[program] == "dasksse.run":
         arguments = ["run", *arguments]
-    parsed = _parser().parse_args(arguments)
+    parsed = _parser(arguments).parse_args(arguments)
 
     assert parsed.command == arguments[0]
 

@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from dasksse.errors import AnalysisError
-from dasksse.report.figures.style import FAINT, MUTED, SHARE_COLOURS, styled
+from dasksse.report.colours import SHARE_COLOURS
+from dasksse.report.figures.style import FAINT, MUTED, styled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -19,9 +19,6 @@ P = ParamSpec("P")
 
 INK, MUTED, FAINT = "#1b1f24", "#6b7280", "#d9dde3"
 
-SHARE_COLOURS = {"accurate": "#3B7DB8", "candidate": "#F0B23C", "failed": "#B5432A"}
-"""Differ in lightness too, so they hold in grey and for colour-blind readers."""
-
 CYCLE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#6b7280")
 """Okabe and Ito's colour-blind safe set without black and yellow."""
 

@@ -9,12 +9,12 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from dasksse.errors import AnalysisError
+from dasksse.report.colours import SHARE_COLOURS
 from dasksse.report.evidence import trust_evidence
 from dasksse.report.figures.style import (
     FAINT,
     INK,
     MUTED,
-    SHARE_COLOURS,
     draw_trust_levels,
     styled,
 )
