@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter, ScalarFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator
 
 from dasksse.errors import AnalysisError
 from dasksse.report.figures.arrhenius_parts import finish_axes
@@ -41,7 +42,7 @@ def study_comparison(values: Mapping[str, Json]) -> Figure:
     if not has_any(values["points"]) or not values["ratios"]:
         msg = "no simulated D beside a measured one"
         raise AnalysisError(msg)
-    figure = Figure(figsize=(8.4, 4.0), layout="constrained")
+    figure = Figure(figsize=(8.4, 5.0), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(1.35, 1.0))
     shown = [point for point in values["points"] if point["branch"] in values["branches"]]
     draw_branches(left, shown, values["branches"])
@@ -49,6 +50,10 @@ def study_comparison(values: Mapping[str, Json]) -> Figure:
     draw_published(left, values["published"])
     finish_axes(left, values["mobile_species"])
     _draw_ratios(right, values["ratios"])
+    left.get_legend().remove()  # names of sources are long: below both plots
+    entries = [axes.get_legend_handles_labels() for axes in (left, right)]
+    handles, labels = (list(chain(*parts)) for parts in zip(*entries, strict=True))
+    figure.legend(handles, labels, loc="outside lower center", ncols=2)
     return figure
 
 
@@ -100,14 +105,14 @@ def _draw_ratios(axes: Axes, ratios: Sequence[Mapping[str, Json]]) -> None:
                 axes.errorbar(
                     at, [high], [[0.4 * high], [0.0]], uplims=True, marker="_", color=colour
                 )
-        axes.plot([], [], color=colour, marker=marker, linestyle="none", label=branch)
     if any(one["how"] in {"interpolated", "extrapolated"} for one in ratios):
-        axes.plot([], [], "o", color=MUTED, markerfacecolor="white", label="D from the fit")
+        label = "right, hollow: D from the fit"
+        axes.plot([], [], "o", color=MUTED, markerfacecolor="white", label=label)
     axes.axhline(1.0, color=INK, linewidth=0.8, linestyle=(0, (4, 2.5)), zorder=1)
     axes.set_yscale("log")
     axes.margins(x=0.15)
-    axes.yaxis.set_major_formatter(ScalarFormatter())
-    axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.yaxis.set_minor_locator(LogLocator(subs=(2.0, 3.0, 5.0)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda ratio, _: f"{ratio:g}"))
+    axes.yaxis.set_minor_formatter(FuncFormatter(lambda ratio, _: f"{ratio:g}"))
     axes.set_xlabel("T (K)")
     axes.set_ylabel("simulated $D$ / measured $D$")
-    axes.legend(loc="best")

@@ -213,7 +213,9 @@ def test_without_measurements_there_is_no_comparison() -> None:
 def test_the_figure_has_measurements_and_ratios(tmp_path: Path) -> None:
     _, outcome = play(tmp_path, NMR + "360,5e-11,,EIS of a pellet\n")
 
-    left, right = Comparison().draw(outcome.values).axes
-    words = [text.get_text() for text in left.get_legend().get_texts()]
+    figure = Comparison().draw(outcome.values)
+    left, right = figure.axes
+    words = [text.get_text() for text in figure.legends[0].get_texts()]
     assert {"ordered", "disordered", "NMR", "EIS of a pellet"} <= set(words)
-    assert "D from the fit" in [t.get_text() for t in right.get_legend().get_texts()]
+    assert "right, hollow: D from the fit" in words
+    assert left.get_legend() is None is right.get_legend()
