@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 
 _SMALL_NET = 32.0
 _TRAIN_STEP_S, _TRAIN_S = 0.003, 0.008
-"""Of a step, and of its 50 atoms with a small net: LGPS on one busy core of an AMD EPYC, se_e2_a,
-float32, 21 ms for 50 and some 145 ms for 400 atoms with 25-50-100 neurons, 12 ms with 8-16-32."""
+"""Of a step, and of its 50 atoms with a small net: LGPS on one busy core of an AMD EPYC,
+``se_e2_a``, float32: 21 ms for 50 and some 145 ms for 400 atoms with 25-50-100 neurons, 12 ms
+with 8-16-32."""
 _MD_S = 0.005
 _DOUBLE, _COMPRESSED = 2.5, 0.4
 _REFERENCE_ATOMS = 50.0
